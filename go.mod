@@ -1,0 +1,3 @@
+module github.com/pandabeardb/panda
+
+go 1.26

@@ -1,0 +1,2 @@
+// Package slab is the keyspace: shards, their index, and the memory of items.
+package slab

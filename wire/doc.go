@@ -1,0 +1,35 @@
+// Package wire holds what every protocol shares: the Session that turns a
+// stream of bytes into replies, and the Out that carries the replies away.
+//
+// # Where it sits
+//
+// netio owns sockets and loops and drives a Session; a protocol package
+// (wire/memcache, later wire/redis) implements it. Neither knows the other:
+// this package is the whole of what they have in common.
+//
+//	netio loop -> Session.Feed(bytes, *Out) -> command row -> slab -> Out -> one write
+//
+// # Types
+//
+//   - Session: one client's conversation.
+//   - Next: what a Session wants to happen after a call.
+//   - Out: the replies of one turn, a queue of own bytes and pinned memory.
+//   - Releaser: who gets pinned memory back.
+//   - Transport: the counters of the layer below, for a protocol's statistics.
+//
+// # Ownership
+//
+// All calls on a Session and its Out come from the one goroutine that owns the
+// connection. Bytes given to Feed are borrowed until it returns. Bytes behind
+// Out.Buf belong to Out; bytes given to Out.Pin belong to their Releaser until
+// Out calls Release, which happens exactly once, whether they were written or
+// the connection died.
+//
+// # Invariants
+//
+//  1. Replies leave in the order in which they were appended.
+//  2. A Session that returned Full, Yield or More is called again; one that
+//     returned Close gets Close() and nothing else.
+//  3. Feed makes progress or returns More: netio never spins on it.
+//  4. The output of one connection is bounded by Out.Cap plus one reply.
+package wire

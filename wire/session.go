@@ -1,0 +1,52 @@
+package wire
+
+// Next is what a Session wants to happen after a call.
+type Next uint8
+
+const (
+	// More: everything usable was consumed; come back with more bytes.
+	More Next = iota
+	// Yield: the turn is used up though complete requests may remain. The
+	// session is fed the rest after the loop's other connections had theirs.
+	Yield
+	// Full: Out reached its cap. The session is fed the rest when the output
+	// has drained, and its socket is not read until then.
+	Full
+	// Close: write what is in Out, then close the connection.
+	Close
+)
+
+// A Session is one client's conversation in one protocol. It does no I/O,
+// starts no goroutine and never blocks, except for a shard's short lock.
+type Session interface {
+	// Feed gives the session the unconsumed bytes of its stream. It returns how
+	// many it consumed; the rest, with more behind it, is given again. The
+	// slice is borrowed until Feed returns.
+	Feed(in []byte, out *Out) (n int, next Next)
+
+	// Body returns the memory in which the next bytes of the stream belong,
+	// unparsed, or nil. netio may read from the socket straight into it and say
+	// so with Filled; it may as well pass the bytes to Feed.
+	Body() []byte
+
+	// Filled says that n bytes of Body have been read. A last Filled may finish
+	// a request, so replies can appear in out.
+	Filled(n int, out *Out) Next
+
+	// Close is the last call: the connection is gone. What the session
+	// reserved is given back.
+	Close()
+}
+
+// Transport is what the layer below counts, as a protocol's statistics need
+// it. All values are totals since start, except the ones called current.
+type Transport struct {
+	CurrentConnections  int64
+	TotalConnections    int64
+	RejectedConnections int64 // over the connection limit
+	IdleKicks           int64 // closed by the idle timeout
+	BytesRead           int64
+	BytesWritten        int64
+	AcceptingPaused     bool  // the connection limit holds the listeners back
+	ListenDisabled      int64 // how often it did
+}
