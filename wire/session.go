@@ -50,3 +50,11 @@ type Transport struct {
 	AcceptingPaused     bool  // the connection limit holds the listeners back
 	ListenDisabled      int64 // how often it did
 }
+
+// Peer says who is at the other end of a connection.
+type Peer struct {
+	FD      int    // the socket's number, as statistics and logs show it
+	Network string // "tcp", "unix"
+	Remote  string // "127.0.0.1:53124", "[::1]:53124"; "" for unix
+	Local   string // the address it came in at: "127.0.0.1:11211", or the socket's path
+}
