@@ -1,0 +1,124 @@
+package slab
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// ref names memory in the arena: its offset in units of 8 bytes. 0 is none.
+type ref uint64
+
+const refShift = 3
+
+func (s *Store) at(r ref) unsafe.Pointer { return unsafe.Add(s.base, r<<refShift) }
+
+func (r ref) run() uint32   { return uint32(r >> (runShift - refShift)) }
+func runRef(run uint32) ref { return ref(run) << (runShift - refShift) }
+
+func (it Item) ref() ref {
+	return ref(uintptr(it.p)-uintptr(it.s.base)) >> refShift
+}
+
+func (s *Store) item(r ref) Item { return Item{s.at(r), s} }
+
+// run is what the store knows of one run. class and domain change under the
+// arena's lock, while no chunk of the run is out; scanned changes under both
+// that lock and the list's; the rest belongs to the list of the run's class,
+// and next of a free run to the arena.
+type run struct {
+	class  uint8
+	domain uint8
+	// scanned: eviction walks over the run, so it must keep its class, and no
+	// chunk of it is handed out.
+	scanned bool
+	used    bool   // was cut before: the first words of its chunks are not zero
+	listed  bool   // in the class's list of runs with free chunks
+	free    uint16 // free chunks, the fresh ones included
+	fresh   uint16 // chunks from here on were never handed out
+	head    uint16 // first free chunk + 1; the others hang on it
+	next    uint32 // in the class's list, or the free list
+	prev    uint32
+	owner   uint64 // atomic: of a piece, its item
+}
+
+// arena hands out runs.
+type arena struct {
+	mu    sync.Mutex
+	runs  []run
+	free  uint32 // head of the list of free runs
+	fresh uint32 // runs from here on were never handed out
+	inUse int    // runs handed out, run 0 included
+	index int    // of these, cut into index segments
+	limit int    // runs that may be in use
+	hand  uint32 // where eviction goes on
+}
+
+// available is the number of runs that can be handed out. The index keeps some
+// for its next growth when items ask.
+func (a *arena) available(forIndex bool) bool {
+	n := a.limit - a.inUse
+	if !forIndex {
+		n -= a.index/4 + 1
+	}
+	return n > 0 && (a.free != 0 || int(a.fresh) < len(a.runs))
+}
+
+// takeRun hands out a run for class and domain, or 0. A piece says its owner.
+func (s *Store) takeRun(class, domain uint8, owner ref) uint32 {
+	a := &s.arena
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.available(class == classIndex) {
+		return 0
+	}
+	id := a.free
+	if id != 0 {
+		a.free = a.runs[id].next
+	} else {
+		id = a.fresh
+		a.fresh++
+	}
+	a.inUse++
+	if class == classIndex {
+		a.index++
+	}
+	r := &a.runs[id]
+	r.class, r.domain, r.next, r.prev = class, domain, 0, 0
+	atomic.StoreUint64(&r.owner, uint64(owner))
+	return id
+}
+
+// giveRun takes a run back.
+func (s *Store) giveRun(id uint32) {
+	a := &s.arena
+	a.mu.Lock()
+	r := &a.runs[id]
+	if r.class == classIndex {
+		a.index--
+	}
+	r.class, r.used, r.listed = classFree, true, false
+	r.next, a.free = a.free, id
+	a.inUse--
+	a.mu.Unlock()
+}
+
+// allocRun allocates a whole run for a piece of owner, evicting if it must.
+func (h *Handle) allocRun(owner ref) (ref, error) {
+	for attempt := 0; ; attempt++ {
+		if id := h.s.takeRun(classPiece, 0, owner); id != 0 {
+			return runRef(id), nil
+		}
+		if !h.s.evicts || attempt >= h.s.reclaimLimit() || !h.s.reclaim(classPiece) {
+			h.s.outOfMemory.Add(1)
+			return 0, ErrNoMemory
+		}
+	}
+}
+
+// freeRun gives back a run that allocRun returned.
+func (s *Store) freeRun(r ref) {
+	id := r.run()
+	atomic.StoreUint64(&s.arena.runs[id].owner, 0)
+	s.giveRun(id)
+}

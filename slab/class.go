@@ -1,0 +1,55 @@
+package slab
+
+// Sizes of the arena's parts, in bytes.
+const (
+	runShift = 16
+	runSize  = 1 << runShift // what a class takes at a time: about 500 small items, 2 of the largest
+	minChunk = 32            // header, a short key, a short value
+	maxChunk = runSize / 2   // larger memory comes as pieces, see large.go
+
+	segShift = 12
+	segSize  = 1 << segShift // one index segment
+)
+
+// Values of run.class beyond the size classes.
+const (
+	maxClasses   = 120
+	classFree    = 255 // in the store's free list
+	classIndex   = 254 // cut into index segments
+	classPiece   = 253 // one whole piece of a large item
+	classReserve = 252 // run 0, so that a zero reference is none
+)
+
+// classes are the chunk sizes: each about an eighth above the one before, then
+// widened to what an equal division of a run gives.
+type classes struct {
+	count int
+	size  [maxClasses]uint32 // bytes of a chunk
+	cap   [maxClasses]uint16 // chunks in a run
+	of    [maxChunk/8 + 1]uint8
+}
+
+func newClasses() *classes {
+	c := new(classes)
+	for want := uint32(minChunk); ; {
+		chunks := runSize / want
+		size := runSize / chunks &^ 7
+		c.size[c.count], c.cap[c.count] = size, uint16(chunks)
+		c.count++
+		if size >= maxChunk {
+			break
+		}
+		want = size + max(8, size/8&^7)
+	}
+	class := 0
+	for units := range c.of {
+		for uint32(units)*8 > c.size[class] {
+			class++
+		}
+		c.of[units] = uint8(class)
+	}
+	return c
+}
+
+// forSize returns the class of the smallest chunk that holds n bytes (n <= maxChunk).
+func (c *classes) forSize(n int) uint8 { return c.of[(n+7)>>3] }

@@ -1,0 +1,175 @@
+package slab
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// domain is a set of runs with free chunks, one list per size class. Below
+// sharedBelow of limit all loops share one, so that half-filled runs cost little;
+// above, every loop has its own and meets no other on its locks but to free.
+type domain struct {
+	id      uint8
+	classes [maxClasses]freeList
+}
+
+const (
+	sharedBelow = 1 << 30
+	maxDomains  = 64 // more loops share: half-filled runs cost at most 2 % of the limit
+)
+
+// freeList is the runs of one class in one domain that have free chunks.
+type freeList struct {
+	mu   sync.Mutex
+	head uint32
+	runs int      // of this class and domain, in all
+	_    [40]byte // a cache line each: neighbours are other loops' hot classes
+}
+
+// alloc allocates a chunk of class, evicting if it must. No shard is locked.
+func (h *Handle) alloc(class uint8) (ref, error) {
+	if r := h.tryAlloc(class); r != 0 {
+		return r, nil
+	}
+	return h.allocSlow(class)
+}
+
+// tryAlloc allocates a chunk without evicting, or returns 0.
+func (h *Handle) tryAlloc(class uint8) ref {
+	l := &h.domain.classes[class]
+	l.mu.Lock()
+	if l.head == 0 && !h.s.addRun(h.domain, class) {
+		l.mu.Unlock()
+		return 0
+	}
+	r := h.s.pop(l, class)
+	l.mu.Unlock()
+	return r
+}
+
+func (h *Handle) allocSlow(class uint8) (ref, error) {
+	if h.s.evicts {
+		for range h.s.reclaimLimit() {
+			if !h.s.reclaim(class) {
+				break
+			}
+			if r := h.tryAlloc(class); r != 0 {
+				return r, nil
+			}
+		}
+	}
+	h.s.outOfMemory.Add(1)
+	return 0, ErrNoMemory
+}
+
+// addRun puts a fresh run into the list of class. The list is locked.
+func (s *Store) addRun(d *domain, class uint8) bool {
+	id := s.takeRun(class, d.id, 0)
+	if id == 0 {
+		return false
+	}
+	r := &s.arena.runs[id]
+	r.free, r.fresh, r.head = s.classes.cap[class], 0, 0
+	if r.used {
+		s.cleanRun(id, class)
+	}
+	l := &d.classes[class]
+	l.runs++
+	s.link(l, id)
+	return true
+}
+
+// cleanRun zeroes the first words of the chunks of a run that was used before:
+// eviction takes a word that is not zero for an item's stamp.
+func (s *Store) cleanRun(id uint32, class uint8) {
+	p, size := s.at(runRef(id)), uintptr(s.classes.size[class])
+	for range s.classes.cap[class] {
+		atomic.StoreUint64((*uint64)(p), 0)
+		p = unsafe.Add(p, size)
+	}
+}
+
+// pop takes a chunk of the first run of the list, which has one. The list is locked.
+func (s *Store) pop(l *freeList, class uint8) ref {
+	id := l.head
+	r := &s.arena.runs[id]
+	at := r.head
+	if at != 0 {
+		at--
+		r.head = *s.chunkNext(id, at, class)
+	} else {
+		at = r.fresh
+		r.fresh++
+	}
+	r.free--
+	if r.free == 0 {
+		s.unlink(l, id)
+	}
+	return s.chunk(id, at, class)
+}
+
+func (s *Store) chunk(id uint32, at uint16, class uint8) ref {
+	return runRef(id) + ref(uint32(at)*s.classes.size[class]>>refShift)
+}
+
+// chunkNext is the link of a free chunk: its second word, since the first is
+// looked at by eviction.
+func (s *Store) chunkNext(id uint32, at uint16, class uint8) *uint16 {
+	return (*uint16)(unsafe.Add(s.at(s.chunk(id, at, class)), 8))
+}
+
+// freeChunk gives a chunk back to the class and domain its run belongs to. Its
+// first word is zero.
+func (s *Store) freeChunk(c ref) {
+	id := c.run()
+	r := &s.arena.runs[id]
+	class := r.class // stays as long as a chunk of the run is out
+	l := &s.domains[r.domain].classes[class]
+	offset := uint32(c-runRef(id)) << refShift
+	at := uint16(offset / s.classes.size[class])
+	l.mu.Lock()
+	*s.chunkNext(id, at, class) = r.head
+	r.head = at + 1
+	r.free++
+	switch {
+	case r.scanned:
+	case r.free == s.classes.cap[class] && (l.head != id || r.next != 0):
+		// Wholly free, and not the class's only run with room: others may have it.
+		s.dropRun(l, id)
+	case !r.listed:
+		s.link(l, id)
+	}
+	l.mu.Unlock()
+}
+
+// dropRun gives a wholly free run of a locked list back to the arena.
+func (s *Store) dropRun(l *freeList, id uint32) {
+	if s.arena.runs[id].listed {
+		s.unlink(l, id)
+	}
+	l.runs--
+	s.giveRun(id)
+}
+
+func (s *Store) link(l *freeList, id uint32) {
+	r := &s.arena.runs[id]
+	r.listed, r.prev, r.next = true, 0, l.head
+	if l.head != 0 {
+		s.arena.runs[l.head].prev = id
+	}
+	l.head = id
+}
+
+func (s *Store) unlink(l *freeList, id uint32) {
+	r := &s.arena.runs[id]
+	if r.prev != 0 {
+		s.arena.runs[r.prev].next = r.next
+	} else {
+		l.head = r.next
+	}
+	if r.next != 0 {
+		s.arena.runs[r.next].prev = r.prev
+	}
+	r.listed, r.next, r.prev = false, 0, 0
+}

@@ -1,0 +1,309 @@
+package slab
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+// A bucket is one cache line: a word of seven tags and a count, then seven
+// slots. The count says how many items whose way led over this bucket had to
+// go further, so a search ends at the first bucket where it is zero.
+//
+//	byte 0..6   tag of slot 0..6, 0 when it is empty
+//	byte 7      items that went further; stays at 255 once there
+//	word 1..7   hash:22 | frequency:2 | reference:40
+const (
+	bucketShift = 6
+	bucketSlots = 7
+	segBuckets  = segSize >> bucketShift
+
+	homeBits  = 22 // of the hash in a slot: they choose the home bucket
+	refBits   = 40
+	refMask   = 1<<refBits - 1
+	freqShift = refBits
+	freqOne   = 1 << freqShift
+	freqMask  = 3 << freqShift
+	homeShift = 64 - homeBits
+
+	tagLows  = 0x0001010101010101
+	tagHighs = 0x0080808080808080
+	overOne  = 1 << 56
+	overMax  = 0xff << 56
+
+	loadNum, loadDen = 17, 20 // an index grows at 17/20 of its slots
+)
+
+// tagOf is the part of the hash that a bucket's first word keeps: 7 bits that
+// the home bits do not have, and one so that it is never 0.
+func tagOf(hash uint64) uint64 { return hash>>32&0xff | 0x80 }
+
+// matchTag returns a word with bit 7 of byte i set where tag i may be equal (a
+// byte above an equal one may be set wrongly: the slot is compared, too).
+func matchTag(meta, tag uint64) uint64 {
+	x := meta ^ tag*tagLows
+	return (x - tagLows) & ^x & tagHighs
+}
+
+// table is one generation of an index: n buckets in segments. Items are in
+// order of their hashes' home bits, so a larger table has them in the same order
+// and growing is one walk from the first bucket to the last.
+type table struct {
+	segs []uint32 // where each segment is: arena offset >> segShift; zeroSeg before its first item
+	n    uint32
+}
+
+// index finds a shard's items.
+type index struct {
+	store *Store
+	cur   table
+	old   table    // while growing: what is not moved yet
+	moved uint32   // home buckets of old below this are in cur
+	spare []uint32 // segments for cur, given out when it first needs them
+	items int
+	grow  int // items from which the index wants to grow
+}
+
+type bucket = unsafe.Pointer
+
+func meta(b bucket) *uint64        { return (*uint64)(b) }
+func slot(b bucket, i int) *uint64 { return (*uint64)(unsafe.Add(b, 8+8*i)) }
+
+func home(hash uint64, n uint32) uint32 {
+	return uint32(hash >> homeShift * uint64(n) >> homeBits)
+}
+
+func (x *index) bucket(t *table, i uint32) bucket {
+	return unsafe.Add(x.store.base, uintptr(t.segs[i/segBuckets])<<segShift+uintptr(i%segBuckets)<<bucketShift)
+}
+
+func (t *table) next(i uint32) uint32 {
+	if i++; i == t.n {
+		return 0
+	}
+	return i
+}
+
+// tableOf returns the table in which an item with this hash is, or belongs.
+func (x *index) tableOf(hash uint64) (*table, uint32) {
+	if x.old.n != 0 {
+		if at := home(hash, x.old.n); at >= x.moved {
+			return &x.old, at
+		}
+	}
+	return &x.cur, home(hash, x.cur.n)
+}
+
+// find returns the slot of k's item, or nil.
+func (x *index) find(k *Key) *uint64 {
+	t, at := x.tableOf(k.Hash)
+	tag, want := tagOf(k.Hash), k.Hash>>homeShift
+	for range t.n {
+		b := x.bucket(t, at)
+		word := *meta(b)
+		for m := matchTag(word, tag); m != 0; m &= m - 1 {
+			p := slot(b, bits.TrailingZeros64(m)>>3)
+			v := *p
+			if v>>homeShift == want && v != 0 && x.store.item(ref(v&refMask)).matches(k) {
+				return p
+			}
+		}
+		if word < overOne {
+			return nil
+		}
+		at = t.next(at)
+	}
+	return nil
+}
+
+// locate returns the slot of the item at r, or nil.
+func (x *index) locate(hash uint64, r ref) *uint64 {
+	t, at := x.tableOf(hash)
+	tag := tagOf(hash)
+	for range t.n {
+		b := x.bucket(t, at)
+		word := *meta(b)
+		for m := matchTag(word, tag); m != 0; m &= m - 1 {
+			p := slot(b, bits.TrailingZeros64(m)>>3)
+			if ref(*p&refMask) == r {
+				return p
+			}
+		}
+		if word < overOne {
+			return nil
+		}
+		at = t.next(at)
+	}
+	return nil
+}
+
+// insert adds an item that is not there. It fails only when every bucket is full.
+func (x *index) insert(hash uint64, r ref) bool {
+	t, at := x.tableOf(hash)
+	if !x.put(t, at, tagOf(hash), hash>>homeShift<<homeShift|uint64(r)) {
+		return false
+	}
+	x.items++
+	if x.old.n != 0 {
+		x.move(moveStep)
+	}
+	return true
+}
+
+// put writes v into the first free slot on the way from bucket at.
+func (x *index) put(t *table, at uint32, tag, v uint64) bool {
+	from, steps := at, uint32(0)
+	for ; steps < t.n && x.back(t, at); steps++ {
+		b := x.bucket(t, at)
+		if free := ^*meta(b) & tagHighs; free != 0 {
+			i := bits.TrailingZeros64(free) >> 3
+			*meta(b) |= tag << (8 * i)
+			*slot(b, i) = v
+			return true
+		}
+		x.over(b, 1)
+		at = t.next(at)
+	}
+	for ; steps > 0; steps-- { // take the counts back
+		x.over(x.bucket(t, from), -1)
+		from = t.next(from)
+	}
+	return false
+}
+
+// over changes a bucket's count of items that went further.
+func (x *index) over(b bucket, by int) {
+	word := *meta(b)
+	if word >= overMax {
+		return
+	}
+	*meta(b) = word + uint64(by)*overOne
+}
+
+// back makes sure that bucket i has memory behind it.
+func (x *index) back(t *table, i uint32) bool {
+	s := &t.segs[i/segBuckets]
+	if *s != x.store.zeroSeg {
+		return true
+	}
+	last := len(x.spare) - 1
+	if last < 0 {
+		return false
+	}
+	*s, x.spare = x.spare[last], x.spare[:last]
+	clear(unsafe.Slice((*byte)(unsafe.Add(x.store.base, uintptr(*s)<<segShift)), segSize))
+	return true
+}
+
+// remove empties the slot p of an item with this hash.
+func (x *index) remove(hash uint64, p *uint64) {
+	t, at := x.tableOf(hash)
+	x.take(t, at, p)
+	x.items--
+}
+
+// take empties slot p, which is on the way from bucket at.
+func (x *index) take(t *table, at uint32, p *uint64) {
+	for range t.n {
+		b := x.bucket(t, at)
+		if in := uintptr(unsafe.Pointer(p)) - uintptr(b); in < 1<<bucketShift {
+			i := in/8 - 1
+			*p = 0
+			*meta(b) &^= 0xff << (8 * i)
+			return
+		}
+		x.over(b, -1)
+		at = t.next(at)
+	}
+	panic("BUG: slab: slot is not on its hash's way")
+}
+
+// moveStep is how many home buckets of the old table every insert moves. The
+// new table is full enough to grow after 1/5 as many inserts as the old one has
+// slots, that is more than one per bucket: 4 ends the move well before.
+const moveStep = 4
+
+// move moves the items of the next home buckets from the old table.
+func (x *index) move(homes int) {
+	for ; homes > 0 && x.old.n != 0; homes-- {
+		if !x.moveHome(x.moved) {
+			return
+		}
+		x.moved++
+		if x.moved%segBuckets == 0 && x.moved > segBuckets {
+			x.release(x.moved/segBuckets - 1)
+		}
+		if x.moved == x.old.n {
+			x.release(0)
+			if x.old.n%segBuckets != 0 {
+				panic("BUG: slab: a table ends inside a segment")
+			}
+			x.old, x.moved = table{}, 0
+		}
+	}
+}
+
+// release gives back segment i of the old table; nothing is in it. The first is
+// kept to the end, since the way from the last bucket leads there.
+func (x *index) release(i uint32) {
+	if s := x.old.segs[i]; s != x.store.zeroSeg {
+		x.old.segs[i] = x.store.zeroSeg
+		x.store.freeSegment(s)
+	}
+}
+
+// moveHome moves the items whose home in the old table is bucket at.
+func (x *index) moveHome(from uint32) bool {
+	at := from
+	for range x.old.n {
+		b := x.bucket(&x.old, at)
+		word := *meta(b)
+		for m := word & tagHighs; m != 0; m &= m - 1 {
+			i := bits.TrailingZeros64(m) >> 3
+			p := slot(b, i)
+			v := *p
+			if home(v, x.old.n) != from {
+				continue
+			}
+			if !x.put(&x.cur, home(v, x.cur.n), word>>(8*i)&0xff, v) {
+				return false
+			}
+			x.take(&x.old, from, p)
+		}
+		if word < overOne {
+			return true
+		}
+		at = x.old.next(at)
+	}
+	return true
+}
+
+// wantsGrow reports whether there are more items than the index is good for.
+func (x *index) wantsGrow() bool { return x.items >= x.grow && x.old.n == 0 }
+
+// nextSize is the number of buckets of the next generation: a quarter more, in
+// whole segments.
+func (x *index) nextSize() uint32 {
+	return (x.cur.n + x.cur.n/4 + segBuckets - 1) / segBuckets * segBuckets
+}
+
+// start begins to grow into the segments given, which are as many as n buckets need.
+func (x *index) start(n uint32, segs []uint32) {
+	x.old, x.moved = x.cur, 0
+	x.cur = x.store.newTable(n)
+	x.spare = append(x.spare, segs...)
+	x.grow = int(n) * bucketSlots * loadNum / loadDen
+}
+
+func (s *Store) newTable(n uint32) table {
+	t := table{make([]uint32, n/segBuckets), n}
+	for i := range t.segs {
+		t.segs[i] = s.zeroSeg
+	}
+	return t
+}
+
+// full reports whether the index can take few more items: a store that may not
+// evict then refuses.
+func (x *index) full() bool {
+	return x.items >= int(x.cur.n)*bucketSlots*19/20
+}

@@ -1,0 +1,168 @@
+package slab
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// A large item's value lies in pieces: whole runs, then what remains in one or
+// two chunks of the size classes. Where a piece is depends on nothing but the
+// value's length, so no lengths are kept. A chunk that is a piece begins with
+// its owner's mark, so that eviction, which walks over chunks, finds the owner.
+const (
+	pieceMark   = 1 << 63
+	markSize    = 8
+	maxTail     = maxChunk - markSize // what one chunk holds of a tail
+	directMax   = 1024                // piece references in the item's own chunk; more go through whole runs of references
+	refsPerRun  = runSize / tablePtr
+	maxValueLen = 1 << 30 // memcached's largest -I
+)
+
+// pieceCount returns the pieces of a value: those that are whole runs, and all.
+// A tail too long for two chunks has a run to itself.
+func pieceCount(valueLen int) (whole, all int) {
+	whole = (valueLen + runSize - 2*maxTail - 1) >> runShift
+	switch tail := valueLen - whole<<runShift; {
+	case tail > maxTail:
+		return whole, whole + 2
+	case tail > 0:
+		return whole, whole + 1
+	}
+	return whole, whole
+}
+
+// pieceAt returns the piece that holds offset off, and where in the value it
+// begins and ends.
+func pieceAt(valueLen, off int) (i, start, end int, whole bool) {
+	runs, _ := pieceCount(valueLen)
+	i = off >> runShift
+	if i < runs {
+		start = i << runShift
+		return i, start, min(start+runSize, valueLen), true
+	}
+	i, start = runs, runs<<runShift
+	if off-start >= maxTail {
+		i, start = i+1, start+maxTail
+	}
+	return i, start, min(start+maxTail, valueLen), false
+}
+
+// tableOffset is where the piece table begins behind a key that ends at n.
+func tableOffset(n int) int { return (n + 7) &^ 7 }
+
+// pieceTableSize is the size in bytes of the table in the item's own chunk.
+func pieceTableSize(valueLen int) int {
+	_, all := pieceCount(valueLen)
+	if all > directMax {
+		all = (all + refsPerRun - 1) / refsPerRun
+	}
+	return all * tablePtr
+}
+
+// pieceRef is the slot of the table that names piece i.
+func (it Item) pieceRef(i int) *ref {
+	table := unsafe.Add(it.p, tableOffset(it.valueOffset()))
+	if _, all := pieceCount(it.ValueLen()); all > directMax {
+		run := *(*ref)(unsafe.Add(table, i/refsPerRun*tablePtr))
+		table, i = it.s.at(run), i%refsPerRun
+	}
+	return (*ref)(unsafe.Add(table, i*tablePtr))
+}
+
+// largeSegment is the memory of the value from off to the end of its piece.
+func (it Item) largeSegment(off int) []byte {
+	n := it.ValueLen()
+	if off >= n {
+		return nil
+	}
+	i, start, end, whole := pieceAt(n, off)
+	p := it.s.at(*it.pieceRef(i))
+	if !whole {
+		p = unsafe.Add(p, markSize)
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(p, off-start)), end-off)
+}
+
+// references counts the index's and the pins' references of a large item.
+func (it Item) references() *uint32 { return it.u32(headerSize) }
+
+// unpin drops one reference and reports whether it was the last.
+func (it Item) unpin() bool { return atomic.AddUint32(it.references(), ^uint32(0)) == 0 }
+
+// reservePieces allocates all pieces of a large item whose header is written.
+func (h *Handle) reservePieces(it Item) error {
+	n := it.ValueLen()
+	whole, all := pieceCount(n)
+	owner := it.ref()
+	if all > directMax {
+		if err := h.reserveTable(it, all, owner); err != nil {
+			return err
+		}
+	}
+	for i := range all {
+		var piece ref
+		var err error
+		if i < whole {
+			piece, err = h.allocRun(owner)
+		} else {
+			tail := n - whole<<runShift - (i-whole)*maxTail
+			piece, err = h.allocTail(min(tail, maxTail), owner)
+		}
+		if err != nil {
+			h.s.freePieces(it, i)
+			return err
+		}
+		*it.pieceRef(i) = piece
+	}
+	return nil
+}
+
+// reserveTable allocates the runs of references of a very large item.
+func (h *Handle) reserveTable(it Item, all int, owner ref) error {
+	for i := 0; i < all; i += refsPerRun {
+		run, err := h.allocRun(owner)
+		if err != nil {
+			for j := 0; j < i; j += refsPerRun {
+				h.s.freeRun(*it.tableRun(j))
+			}
+			return err
+		}
+		*it.tableRun(i) = run
+	}
+	return nil
+}
+
+// tableRun is the entry for the run of references that holds piece i's.
+func (it Item) tableRun(i int) *ref {
+	return (*ref)(unsafe.Add(it.p, tableOffset(it.valueOffset())+i/refsPerRun*tablePtr))
+}
+
+// allocTail allocates a chunk for n bytes of a value and marks it with its owner.
+func (h *Handle) allocTail(n int, owner ref) (ref, error) {
+	r, err := h.alloc(h.s.classes.forSize(n + markSize))
+	if err == nil {
+		atomic.StoreUint64((*uint64)(h.s.at(r)), pieceMark|uint64(owner))
+	}
+	return r, err
+}
+
+// freePieces gives back the first count pieces and, if there are any, the runs
+// of references.
+func (s *Store) freePieces(it Item, count int) {
+	n := it.ValueLen()
+	whole, all := pieceCount(n)
+	for i := range count {
+		piece := *it.pieceRef(i)
+		if i < whole {
+			s.freeRun(piece)
+			continue
+		}
+		atomic.StoreUint64((*uint64)(s.at(piece)), 0)
+		s.freeChunk(piece)
+	}
+	if all > directMax {
+		for i := 0; i < all; i += refsPerRun {
+			s.freeRun(*it.tableRun(i))
+		}
+	}
+}

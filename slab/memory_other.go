@@ -1,0 +1,9 @@
+//go:build !race && !linux
+
+package slab
+
+// mapNoReserve: these kernels overcommit anonymous memory by default.
+const mapNoReserve = 0
+
+// physicalMemory is not asked for: the reservation is the limit.
+func physicalMemory() int64 { return 0 }

@@ -1,0 +1,96 @@
+package slab
+
+// largeMin is the value size from which an item is large: reference counted,
+// its value in pieces that can be pinned and read into. Below, a copy is cheaper.
+const largeMin = 16 << 10
+
+// Spec says what to reserve.
+type Spec struct {
+	ValueLen    int
+	Flags       uint32 // the client's
+	ExpiresAtMS int64  // milliseconds since the epoch; 0: never
+	CAS         uint64 // a token that the client chose; 0: the item's stamp
+	Evictable   bool
+}
+
+// chunkSize is the size of an item's own chunk, in bytes.
+func chunkSize(k *Key, spec *Spec, bits uint32) int {
+	n := int(keyOffsets[bits&presence]) + len(k.Bytes)
+	if bits&bitLarge != 0 {
+		return tableOffset(n) + pieceTableSize(spec.ValueLen)
+	}
+	return n + spec.ValueLen
+}
+
+// Key computes hash and slot of a key, which is borrowed as long as the Key lives.
+func (h *Handle) Key(db uint16, b []byte) Key {
+	return Key{DB: db, Slot: slotOf(b), Bytes: b, Hash: hash(h.s.seed, db, b)}
+}
+
+// Reserve allocates an item that nobody else sees. It evicts when it must, and
+// is called while no shard is locked. Fill it by WriteAt or Segment, then Put
+// or Discard it. The errors are ErrNoMemory and ErrTooLarge.
+func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
+	if !h.s.evicts && h.s.shards[k.Slot&h.s.shardMask].full.Load() {
+		h.s.outOfMemory.Add(1)
+		return Item{}, ErrNoMemory
+	}
+	if spec.ValueLen >= largeMin {
+		return h.reserveLarge(k, &spec)
+	}
+	bits := spec.presenceOf(k.DB)
+	r, err := h.alloc(h.s.classes.forSize(chunkSize(k, &spec, bits)))
+	if err != nil {
+		return Item{}, err
+	}
+	it := h.s.item(r)
+	it.write(k, &spec, bits)
+	return it, nil
+}
+
+// reserveLarge allocates an item with every optional field but the database, so
+// that it never has to move, and its pieces.
+func (h *Handle) reserveLarge(k *Key, spec *Spec) (Item, error) {
+	if spec.ValueLen > maxValueLen || spec.ValueLen > h.s.arena.limit<<runShift {
+		return Item{}, ErrTooLarge
+	}
+	bits := spec.presenceOf(k.DB) | bitLarge | bitCAS | bitExpiry | bitFlags
+	r, err := h.alloc(h.s.classes.forSize(chunkSize(k, spec, bits)))
+	if err != nil {
+		return Item{}, err
+	}
+	it := h.s.item(r)
+	it.write(k, spec, bits)
+	if err := h.reservePieces(it); err != nil {
+		h.s.freeChunk(r)
+		return Item{}, err
+	}
+	return it, nil
+}
+
+// Discard gives a reserved item back.
+func (h *Handle) Discard(it Item) { h.s.drop(it) }
+
+// Release gives back what Locked.Pin returned. It may be called from any goroutine.
+func (h *Handle) Release(token uint64) { h.s.drop(h.s.item(ref(token))) }
+
+// drop gives back the memory of an item that is not in the index, or for a
+// large one the reference to it.
+func (s *Store) drop(it Item) {
+	if it.Large() {
+		if !it.unpin() {
+			return
+		}
+		_, all := pieceCount(it.ValueLen())
+		s.freePieces(it, all)
+	}
+	s.freeChunk(it.ref())
+}
+
+// MakeRoom evicts, so that a small allocation will succeed. No shard is locked.
+func (h *Handle) MakeRoom() error {
+	if h.s.evicts && h.s.reclaim(classPiece) {
+		return nil
+	}
+	return ErrNoMemory
+}

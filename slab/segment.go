@@ -1,0 +1,73 @@
+package slab
+
+import "sync"
+
+// segments are the index's memory: runs cut into segments. A run never goes
+// back to items: an index grows, and shrinks never.
+type segments struct {
+	mu   sync.Mutex
+	free []uint32 // arena offsets >> segShift
+}
+
+// takeSegment hands out a segment, or 0. Its memory is not cleared.
+func (s *Store) takeSegment() uint32 {
+	g := &s.segments
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.free) == 0 {
+		id := s.takeRun(classIndex, 0, 0)
+		if id == 0 {
+			return 0
+		}
+		const perRun = runSize / segSize
+		for i := range uint32(perRun) {
+			g.free = append(g.free, id*perRun+perRun-1-i)
+		}
+	}
+	last := len(g.free) - 1
+	seg := g.free[last]
+	g.free = g.free[:last]
+	return seg
+}
+
+func (s *Store) freeSegment(seg uint32) {
+	s.segments.mu.Lock()
+	s.segments.free = append(s.segments.free, seg)
+	s.segments.mu.Unlock()
+}
+
+// grow gives a shard's index the memory to grow into. No shard is locked. When
+// there is no memory the index goes on as it is, and asks again.
+func (h *Handle) grow(sh *shard) {
+	sh.mu.Lock()
+	want := sh.index.wantsGrow()
+	n := sh.index.nextSize()
+	sh.mu.Unlock()
+	if !want {
+		return
+	}
+	segs := make([]uint32, 0, n/segBuckets)
+	for len(segs) < cap(segs) {
+		seg := h.s.takeSegment()
+		if seg == 0 && !(h.s.evicts && h.s.reclaim(classIndex)) {
+			break
+		}
+		if seg != 0 {
+			segs = append(segs, seg)
+		}
+	}
+	sh.mu.Lock()
+	ok := len(segs) == cap(segs) && sh.index.wantsGrow() && sh.index.nextSize() == n
+	if ok {
+		sh.index.start(n, segs)
+		sh.full.Store(false)
+	} else {
+		sh.full.Store(sh.index.full())
+	}
+	sh.mu.Unlock()
+	if !ok {
+		for _, seg := range segs {
+			h.s.freeSegment(seg)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package slab
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Config of a Store.
+type Config struct {
+	LimitBytes int64  // what items, index and overhead may use together; at least MinLimit
+	Shards     int    // a power of two up to 16,384; 0: chosen from cores and limit
+	Loops      int    // how many Handles there will be
+	Seed       uint64 // of the index's hash; 0: random
+	Evict      bool   // false: a full store refuses (memcached's -M)
+	StartMS    int64  // milliseconds since the epoch: the time at which the access clock begins
+
+	// Effects is told of every change, see EffectReader. May be nil.
+	Effects EffectReader
+}
+
+const (
+	// MinLimit is the smallest store: 16 runs of memory, of which the index has
+	// two and the arena's first, unused one is another.
+	MinLimit = 1 << 20
+
+	// shardsPerCore keeps the chance that two cores want the same shard at the
+	// same moment near 1 in 100; shardBytes keeps the smallest index (a segment a
+	// shard) near 3 % of a small limit.
+	shardsPerCore = 256
+	shardBytes    = 128 << 10
+	minShards     = 4
+)
+
+// Store is the keyspace.
+type Store struct {
+	base      unsafe.Pointer
+	memory    []byte
+	classes   *classes
+	shards    []shard
+	shardMask uint16
+	evicts    bool
+	seed      uint64
+	startMS   int64
+	effects   EffectReader
+	zeroSeg   uint32 // an index segment that stays empty
+	segments  segments
+	domains   []domain
+	handles   []Handle
+
+	nowMS       atomic.Int64 // as of the last tick
+	outOfMemory atomic.Int64
+	reclaiming  sync.Mutex // one search for memory at a time: there is one hand
+	arena       arena
+}
+
+// Handle is one loop's way into the store. It is not safe for concurrent use,
+// except Release.
+type Handle struct {
+	s      *Store
+	domain *domain
+	id     int
+	sweep  int // next shard to sweep
+	_      [64]byte
+}
+
+// New makes a Store. Its memory is reserved, and touched only as it is used.
+func New(c Config) (*Store, error) {
+	if c.LimitBytes < MinLimit {
+		return nil, ErrLimit
+	}
+	if c.Shards == 0 {
+		c.Shards = chooseShards(c.LimitBytes)
+	}
+	if c.Shards > Slots || bits.OnesCount(uint(c.Shards)) != 1 {
+		return nil, ErrShards
+	}
+	s := &Store{
+		classes: newClasses(), evicts: c.Evict, seed: c.Seed, startMS: c.StartMS, effects: c.Effects,
+		shards: make([]shard, c.Shards), shardMask: uint16(c.Shards - 1),
+	}
+	if s.seed == 0 {
+		s.seed = rand.Uint64()
+	}
+	s.nowMS.Store(c.StartMS)
+	if err := s.openArena(c.LimitBytes); err != nil {
+		return nil, err
+	}
+	s.openDomains(c.LimitBytes, max(c.Loops, 1))
+	return s, s.openShards()
+}
+
+func chooseShards(limit int64) int {
+	n := min(int64(runtime.NumCPU())*shardsPerCore, limit/shardBytes, Slots)
+	return max(minShards, 1<<(bits.Len64(uint64(n))-1))
+}
+
+// openArena reserves the address space: the machine's memory where that costs
+// nothing, so that SetLimit can raise the limit, else the limit.
+func (s *Store) openArena(limit int64) error {
+	size := limit
+	if growable {
+		size = max(size, physicalMemory())
+	}
+	size = (size + runSize - 1) &^ (runSize - 1)
+	b, err := reserve(int(size))
+	if err != nil {
+		return err
+	}
+	s.memory, s.base = b, unsafe.Pointer(unsafe.SliceData(b))
+	a := &s.arena
+	a.runs = make([]run, size>>runShift)
+	a.runs[0].class = classReserve
+	a.fresh, a.inUse, a.limit = 1, 1, int(limit>>runShift)
+	return nil
+}
+
+func (s *Store) openDomains(limit int64, loops int) {
+	n := 1
+	if limit >= sharedBelow {
+		n = min(loops, maxDomains)
+	}
+	s.domains = make([]domain, n)
+	for i := range s.domains {
+		s.domains[i].id = uint8(i)
+	}
+	s.handles = make([]Handle, loops)
+	for i := range s.handles {
+		s.handles[i] = Handle{s: s, domain: &s.domains[i%n], id: i, sweep: i}
+	}
+}
+
+func (s *Store) openShards() error {
+	per := Slots / len(s.shards)
+	words := make([]uint64, 2*Slots)
+	s.zeroSeg = uint32(runSize >> segShift / 2) // in run 0, which holds nothing
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.store, sh.bits = s, uint8(bits.Len16(s.shardMask))
+		sh.seqs, words = words[:per:per], words[per:]
+		sh.marks, words = words[:per:per], words[per:]
+		sh.index.store = s
+		seg := s.takeSegment()
+		if seg == 0 {
+			return ErrLimit
+		}
+		sh.index.cur = table{n: segBuckets, segs: []uint32{seg}}
+		clear(unsafe.Slice((*byte)(unsafe.Add(s.base, uintptr(seg)<<segShift)), segSize))
+		sh.index.grow = segBuckets * bucketSlots * loadNum / loadDen
+	}
+	return nil
+}
+
+// Close unmaps the arena. No handle may be used any more.
+func (s *Store) Close() error {
+	b := s.memory
+	s.memory, s.base = nil, nil
+	return unreserve(b)
+}
+
+// Handle returns loop i's handle.
+func (s *Store) Handle(i int) *Handle { return &s.handles[i] }
+
+// seconds is the access clock.
+func (s *Store) seconds(nowMS int64) uint32 { return uint32((nowMS-s.startMS)/1000) & accessMask }
+
+// FlushAll makes every item that is in the store now absent, by the sequence of
+// its slot: items stored later are not touched. Memory is found as it is needed.
+func (s *Store) FlushAll() {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		copy(sh.marks, sh.seqs)
+		sh.flushed = true
+		sh.mu.Unlock()
+	}
+}
+
+// SetLimit changes the memory limit. When it shrinks, ticks evict what is over.
+func (s *Store) SetLimit(limitBytes int64) error {
+	if limitBytes < MinLimit || limitBytes>>runShift > int64(len(s.arena.runs)) {
+		return ErrBounds
+	}
+	s.arena.mu.Lock()
+	s.arena.limit = int(limitBytes >> runShift)
+	s.arena.mu.Unlock()
+	return nil
+}
