@@ -1,0 +1,137 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"github.com/pandabeardb/panda/wire/memcache"
+)
+
+// Defaults and limits, memcached's where it has one.
+const (
+	defaultPort    = 11211
+	defaultThreads = 4         // of memcached; ours without -t: one loop a core
+	itemSizeMin    = 1 << 10   // -I
+	itemSizeMax    = 1 << 30   // -I
+	itemSizePlain  = 1 << 20   // -I not given
+	slabPage       = 1 << 20   // memcached's slab page, which slab_chunk_max must divide
+	portMax        = 65535     //
+	threadsWarned  = 64        // -t above it is warned of
+	reservedFDs    = 5         // per thread, kept back from -c
+	chunkMax       = 512 << 10 // slab_chunk_max not given
+)
+
+// Config is what the node is told, once, at its start.
+type Config struct {
+	Memcache memcache.Config // and, in its Settings, what `stats settings` prints
+
+	Listeners []Listener    // TCP; empty when Unix is set, or with -p 0
+	Unix      *UnixSocket   // -s
+	Backlog   int           // -b
+	Loops     int           // -t; 0: one per core
+	Clients   int           // connections served at once, see clientLimit
+	IdleAfter time.Duration // -o idle_timeout; 0: never
+
+	User       string // -u
+	NeedsUser  bool   // memcached's rule: root must say -u
+	PIDFile    string // -P
+	LockMemory bool   // -k
+	CoreDumps  bool   // -r
+	Pprof      string // -o panda_pprof: a loopback address
+
+	Warnings []string // for the log, in order
+}
+
+// Listener is one TCP address.
+type Listener struct {
+	Host string // name or number; "": all addresses
+	Port int    // 0: any free one
+}
+
+// UnixSocket is where -s listens instead of TCP.
+type UnixSocket struct {
+	Path string
+	Mode os.FileMode // -a
+}
+
+// Public reports whether some listener is reachable from other hosts.
+func (c *Config) Public() bool {
+	for _, l := range c.Listeners {
+		if !l.loopback() {
+			return true
+		}
+	}
+	return false
+}
+
+func (l Listener) loopback() bool {
+	return l.Host == "localhost" || l.Host == "::1" || strings.HasPrefix(l.Host, "127.")
+}
+
+// parser holds what flags say until all of them are read.
+type parser struct {
+	program string // argv[0], for getopt's own messages
+	c       Config
+
+	version    string // what -V and --compat say
+	port       int
+	portGiven  bool
+	interfaces string // -l, joined by commas
+	unixPath   string
+	unixMode   int
+	threads    int
+	chunkGiven bool // slab_chunk_max
+	chunkMax   int  // slab_chunk_max as given: bytes or kilobytes, as --compat says
+	protocol   string
+	relaxed    bool // -o relaxed_privileges
+	lruOff     bool // no_lru_maintainer
+	crawlerOff bool // no_lru_crawler
+}
+
+// Memcached reads memcached's command line. program is its first word, args the
+// rest. The Exit is nil when the node is to be started.
+func Memcached(program string, args []string) (Config, *Exit) {
+	p := newParser(program)
+	p.c.NeedsUser = true
+	if exit := p.parseFlags(args); exit != nil {
+		if exit == exitHelp {
+			exit = &Exit{Stdout: help(p.version)}
+		}
+		return Config{}, exit
+	}
+	if exit := p.finish(); exit != nil {
+		return Config{}, exit
+	}
+	return p.c, nil
+}
+
+// newParser starts from memcached's defaults.
+func newParser(program string) *parser {
+	p := &parser{
+		program:  program,
+		version:  memcache.Compat1645.Version(),
+		port:     defaultPort,
+		unixMode: 0o700,
+		threads:  defaultThreads,
+		protocol: "auto",
+	}
+	p.c.Memcache.ItemSizeMax = itemSizePlain
+	p.c.Memcache.Settings = memcache.DefaultSettings()
+	p.c.Backlog = p.c.Memcache.Settings.TCPBacklog
+	return p
+}
+
+// Serve is the configuration of `panda serve`: memcache on loopback, so that a
+// node without authentication is not open to others unless it is told to be.
+func Serve(args []string) (Config, *Exit) {
+	p := newParser("panda serve")
+	p.interfaces = "127.0.0.1,[::1]"
+	if exit := p.parseFlags(args); exit != nil {
+		return Config{}, exit
+	}
+	if exit := p.finish(); exit != nil {
+		return Config{}, exit
+	}
+	return p.c, nil
+}

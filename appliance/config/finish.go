@@ -1,0 +1,248 @@
+package config
+
+import (
+	"net"
+	"os"
+	"strings"
+
+	"github.com/pandabeardb/panda/wire/memcache"
+)
+
+// finish checks what no single flag can know, in memcached's order, and
+// completes the Config.
+func (p *parser) finish() *Exit {
+	for _, check := range []func() *Exit{p.finishUDP, p.finishItemSize, p.finishLRU, p.finishListeners, p.finishClients} {
+		if exit := check(); exit != nil {
+			return exit
+		}
+	}
+	s := &p.c.Memcache.Settings
+	s.Inter = p.interfaces
+	s.TCPPort = p.port
+	s.DomainSocket = p.unixPath
+	s.Umask = uint32(p.unixMode)
+	s.TCPBacklog = p.c.Backlog
+	s.NumThreads = p.threads
+	s.NumThreadsPerUDP = p.threads
+	if strings.Contains(p.interfaces, ",") {
+		s.NumThreadsPerUDP = 1
+	}
+	if p.protocol == "ascii" {
+		s.BindingProtocol = "ascii"
+	}
+	return nil
+}
+
+// finishUDP refuses UDP, which comes with the binary protocol's release. The
+// peers' own tests give -U with every -l and never use it; they say
+// relaxed_privileges, a name that only test builds of memcached know.
+func (p *parser) finishUDP() *Exit {
+	s := &p.c.Memcache.Settings
+	if s.NumNAPIIDs > p.threads {
+		return fail(ExitUsage, "Number of napi_ids(%d) cannot be greater than number of threads(%d)", s.NumNAPIIDs, p.threads)
+	}
+	if s.UDPPort == 0 {
+		return nil
+	}
+	if !p.relaxed {
+		return findShort('U').refuse()
+	}
+	p.warn("UDP is not served: -U is ignored under -o relaxed_privileges")
+	if !p.portGiven {
+		p.port = s.UDPPort
+	}
+	return nil
+}
+
+// finishItemSize checks -I against -m and slab_chunk_max.
+func (p *parser) finishItemSize() *Exit {
+	s := &p.c.Memcache.Settings
+	size := p.c.Memcache.ItemSizeMax
+	switch {
+	case size < itemSizeMin:
+		return fail(ExitUsage, "Item max size cannot be less than 1024 bytes.")
+	case int64(size) > s.MaxBytes/2:
+		return fail(ExitUsage, "Cannot set item size limit higher than 1/2 of memory max.")
+	case size > itemSizeMax:
+		return fail(ExitUsage, "Cannot set item size limit higher than a gigabyte.")
+	}
+	if exit := p.finishChunkMax(); exit != nil {
+		return exit
+	}
+	switch chunk := s.SlabChunkMax; {
+	case chunk > size:
+		return fail(ExitUsage, "slab_chunk_max (bytes: %d) cannot be larger than -I (item_size_max %d)", chunk, size)
+	case size%chunk != 0:
+		return fail(ExitUsage, "-I (item_size_max: %d) must be evenly divisible by slab_chunk_max (bytes: %d)", size, chunk)
+	case slabPage%chunk != 0:
+		return fail(ExitUsage, "slab_chunk_max (bytes: %d) must divide evenly into %d (slab_page_size)", chunk, slabPage)
+	}
+	return nil
+}
+
+// finishChunkMax gives slab_chunk_max its unit, which changed between versions.
+func (p *parser) finishChunkMax() *Exit {
+	s := &p.c.Memcache.Settings
+	switch {
+	case p.chunkGiven && p.c.Memcache.Compat == memcache.Compat1618:
+		s.SlabChunkMax = p.chunkMax
+	case p.chunkGiven && p.chunkMax > slabPage>>10:
+		return fail(ExitFailure, "slab_chunk_max must be specified in kilobytes.")
+	case p.chunkGiven:
+		s.SlabChunkMax = p.chunkMax << 10
+	case p.c.Memcache.ItemSizeMax > itemSizePlain:
+		s.SlabChunkMax = slabPage / 2
+	}
+	return nil
+}
+
+func (p *parser) finishLRU() *Exit {
+	s := &p.c.Memcache.Settings
+	if s.HotLRUPct+s.WarmLRUPct > 80 {
+		return fail(ExitUsage, "hot_lru_pct + warm_lru_pct cannot be more than 80%% combined")
+	}
+	if s.TempLRU && p.lruOff {
+		return fail(ExitUsage, "temporary_ttl requires lru_maintainer to be enabled")
+	}
+	s.LRUMaintainerThread = !p.lruOff
+	s.LRUCrawler = !p.crawlerOff
+	return nil
+}
+
+// finishListeners turns -s, -l and -p into addresses.
+func (p *parser) finishListeners() *Exit {
+	if p.port > portMax {
+		return fail(ExitUsage, "ERROR: Invalid port number %d.", p.port)
+	}
+	if p.unixPath != "" {
+		p.c.Unix = &UnixSocket{Path: p.unixPath, Mode: os.FileMode(p.unixMode & 0o777)}
+		return nil
+	}
+	if p.port == 0 {
+		return nil
+	}
+	if p.interfaces == "" {
+		p.c.Listeners = []Listener{{Port: ephemeral(p.port)}}
+		return nil
+	}
+	for _, text := range strings.FieldsFunc(p.interfaces, func(r rune) bool { return r == ',' || r == ';' }) {
+		l, exit := p.listener(text)
+		if exit != nil {
+			return exit
+		}
+		p.c.Listeners = append(p.c.Listeners, l)
+	}
+	return nil
+}
+
+// ephemeral maps memcached's -1 to the operating system's 0.
+func ephemeral(port int) int { return max(port, 0) }
+
+// listener reads one address of -l: proto[ascii]:tag[name]:host:port, of which
+// all but the host may be missing. An IPv6 address with a port stands in
+// brackets; one without may stand bare.
+func (p *parser) listener(text string) (Listener, *Exit) {
+	for _, prefix := range []string{"notls:", "btls:", "mtls:"} {
+		if strings.HasPrefix(text, prefix) {
+			return Listener{}, p.badListener("'%s' option is valid only when SSL is enabled", strings.TrimSuffix(prefix, ":"))
+		}
+	}
+	rest, exit := p.listenerProtocol(text)
+	if exit != nil {
+		return Listener{}, exit
+	}
+	if strings.HasPrefix(rest, "tag[") {
+		tag, after, ok := strings.Cut(rest[len("tag["):], "]")
+		if !ok {
+			return Listener{}, p.badListener("Invalid tag in socket config: \"%s\"", rest[len("tag"):])
+		}
+		if len(tag) < 1 || len(tag) > 8 {
+			return Listener{}, p.badListener("Listener tags must be between 1 and 8 characters: \"%s\"", tag)
+		}
+		rest = strings.TrimPrefix(after, ":")
+	}
+	return p.listenerAddress(rest)
+}
+
+// listenerProtocol takes "proto[name]:" off.
+func (p *parser) listenerProtocol(text string) (rest string, exit *Exit) {
+	if !strings.HasPrefix(text, "proto[") {
+		return text, nil
+	}
+	name, after, ok := strings.Cut(text[len("proto["):], "]")
+	if !ok {
+		return "", p.badListener("Invalid protocol spec: \"%s\"", text[len("proto"):])
+	}
+	switch name {
+	case "binary", "proxy":
+		return "", fail(ExitUsage, notSupported, "-l proto["+name+"]", "the "+name+" protocol")
+	}
+	return strings.TrimPrefix(after, ":"), nil
+}
+
+// listenerAddress reads host, host:port, [v6], [v6]:port, a bare v6, or "*".
+func (p *parser) listenerAddress(text string) (Listener, *Exit) {
+	host, port := text, ""
+	if strings.HasPrefix(text, "[") {
+		inner, after, ok := strings.Cut(text[1:], "]")
+		if !ok {
+			return Listener{}, p.badListener("Invalid IPV6 address: \"%s\"", text)
+		}
+		host, port = inner, strings.TrimPrefix(after, ":")
+	} else if strings.Count(text, ":") == 1 {
+		host, port, _ = strings.Cut(text, ":")
+	}
+	l := Listener{Host: host, Port: ephemeral(p.port)}
+	if port != "" {
+		n, ok := safeStrtol(port)
+		if !ok || n > portMax || n < -1 {
+			return l, p.badListener("Invalid port number: \"%s\"", port)
+		}
+		l.Port = ephemeral(n)
+	}
+	if l.Host == "*" {
+		l.Host = ""
+	}
+	return l, nil
+}
+
+// badListener is how memcached ends when it cannot make sense of -l.
+func (p *parser) badListener(format string, args ...any) *Exit {
+	exit := fail(ExitOSError, format, args...)
+	exit.Stderr += "failed to listen on one of interface(s) " + p.interfaces + "\n"
+	return exit
+}
+
+// finishClients works out how many clients -c allows: memcached counts its
+// listeners, five descriptors a thread and one more as connections, and people
+// have set -c by what they got.
+func (p *parser) finishClients() *Exit {
+	p.c.Clients = p.c.Memcache.Settings.MaxConns - 1 - reservedFDs*p.threads - p.sockets()
+	if p.c.Clients <= 0 {
+		return fail(ExitFailure, "Maxconns setting is too low, use -c to increase.")
+	}
+	return nil
+}
+
+// sockets is the number of listening sockets: all addresses are two families.
+func (p *parser) sockets() int {
+	n := 0
+	if p.c.Unix != nil {
+		n++
+	}
+	for _, l := range p.c.Listeners {
+		n++
+		if l.Host == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// loopbackAddress checks the address of panda_pprof.
+func loopbackAddress(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && Listener{Host: host}.loopback()
+}
+
+func (p *parser) warn(text string) { p.c.Warnings = append(p.c.Warnings, text) }

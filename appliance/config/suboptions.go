@@ -1,0 +1,107 @@
+package config
+
+// suboptions are all names of -o, of memcached 1.6.18 and of 1.6.45, with its
+// debug and platform ones, and our own panda_ names. Columns as in flags; want
+// is the complaint of a name without its value.
+var suboptions = []option{
+	{long: "maxconns_fast", state: Effective, set: setMaxConnsFast(true),
+		help: "   - maxconns_fast:       answer connections over the limit with an error, and close\n" +
+			"                          them (default); no_maxconns_fast: let them wait",
+		note: "an error to connections over the limit (default)"},
+	{long: "no_maxconns_fast", state: Effective, set: setMaxConnsFast(false),
+		note: "connections over the limit wait"},
+	{long: "idle_timeout", state: Effective, want: "Missing numeric argument for idle_timeout", set: setIdleTimeout,
+		help: "   - idle_timeout:        seconds after which idle connections are closed (default: 0,\n" +
+			"                          never)",
+		note: "seconds until idle connections are closed"},
+	{long: "relaxed_privileges", state: Effective, set: setRelaxed,
+		note: "the command `debugtime`, for the peers' tests; a `-U` other than 0 is ignored with a warning"},
+	{long: "panda_pprof", state: Effective, want: "Missing panda_pprof argument", set: setPprof,
+		help: "   - panda_pprof:         serve Go profiles by HTTP at this loopback address",
+		note: "ours: Go profiles by HTTP at a loopback address"},
+	{long: "no_modern", state: Effective, set: setNoModern,
+		note: "`maxconns_fast` off; the rest of it is memcached's inside"},
+	{long: "modern", state: Accepted, note: "nothing, in memcached too"},
+
+	{long: "hashpower", state: Accepted, want: "Missing numeric argument for hashpower", set: setHashpower,
+		note: "the index grows by itself"},
+	{long: "no_hashexpand", state: Accepted, note: "the index grows by itself, in small steps"},
+	{long: "hash_algorithm", state: Accepted, want: "Missing hash_algorithm argument", set: setHash,
+		note: "the index has its own hash"},
+	{long: "slab_reassign", state: Accepted, set: setReassign(true), note: noClasses},
+	{long: "no_slab_reassign", state: Accepted, set: setReassign(false), note: noClasses},
+	{long: "slab_automove", state: Accepted, set: setAutomove, note: noClasses},
+	{long: "no_slab_automove", state: Accepted, set: setNoAutomove, note: noClasses},
+	{long: "slab_automove_ratio", state: Accepted, want: "Missing slab_automove_ratio argument", set: setAutomoveRatio, note: noClasses},
+	{long: "slab_automove_window", state: Accepted, want: "Missing slab_automove_window argument", set: setAutomoveWindow, note: noClasses},
+	{long: "slab_automove_freeratio", state: Accepted, want: "Missing slab_automove_freeratio argument", note: noClasses},
+	{long: "slab_sizes", state: Accepted, want: "Missing slab_sizes argument", note: noClasses},
+	{long: "slab_chunk_max", state: Accepted, want: "Missing slab_chunk_max argument", set: setChunkMax,
+		note: "checked as memcached does (bytes with `--compat=1.6.18`, else kilobytes); large items are chained in any case"},
+	{long: "no_chunked_items", state: Accepted, set: setNoChunkedItems, note: "large items are chained in any case"},
+	{long: "tail_repair_time", state: Accepted, want: "Missing numeric argument for tail_repair_time", set: setTailRepair,
+		note: "nothing gets stuck at a tail"},
+	{long: "lru_crawler", state: Accepted, set: setCrawler(true), note: noCrawler},
+	{long: "no_lru_crawler", state: Accepted, set: setCrawler(false), note: noCrawler},
+	{long: "lru_crawler_sleep", state: Accepted, want: "Missing lru_crawler_sleep value", set: setCrawlerSleep, note: noCrawler},
+	{long: "lru_crawler_tocrawl", state: Accepted, want: "Missing lru_crawler_tocrawl value", set: setCrawlerItems, note: noCrawler},
+	{long: "lru_maintainer", state: Accepted, set: setMaintainer(true), note: noLRU},
+	{long: "no_lru_maintainer", state: Accepted, set: setMaintainer(false), note: noLRU},
+	{long: "hot_lru_pct", state: Accepted, want: "Missing hot_lru_pct argument", set: setHotPercent, note: noLRU},
+	{long: "warm_lru_pct", state: Accepted, want: "Missing warm_lru_pct argument", set: setWarmPercent, note: noLRU},
+	{long: "hot_max_factor", state: Accepted, want: "Missing hot_max_factor argument", set: setHotFactor, note: noLRU},
+	{long: "warm_max_factor", state: Accepted, want: "Missing warm_max_factor argument", set: setWarmFactor, note: noLRU},
+	{long: "temporary_ttl", state: Accepted, want: "Missing temporary_ttl argument", set: setTemporaryTTL, note: noLRU},
+	{long: "track_sizes", state: Accepted, set: setTrackSizes, note: "`stats sizes` comes with 0.1b"},
+	{long: "watcher_logbuf_size", state: Accepted, want: "Missing watcher_logbuf_size argument", set: setWatcherBuffer,
+		note: "`watch` comes with 0.1b"},
+	{long: "worker_logbuf_size", state: Accepted, want: "Missing worker_logbuf_size argument", set: setWorkerBuffer,
+		note: "`watch` comes with 0.1b"},
+	{long: "read_buf_mem_limit", state: Accepted, want: "Missing read_buf_mem_limit argument", set: setReadLimit,
+		note: "what a connection may hold is bounded in any case"},
+	{long: "resp_obj_mem_limit", state: Accepted, set: setResponseLimit, note: "nothing, in memcached too, which says so"},
+	{long: "inline_ascii_resp", state: Accepted, note: "nothing, in memcached too"},
+	{long: "no_inline_ascii_resp", state: Accepted, note: "nothing, in memcached too"},
+	{long: "no_drop_privileges", state: Accepted, note: "the default"},
+
+	{long: "drop_privileges", state: Refused, note: "dropping system calls"},
+	{long: "sock_cookie_id", state: Refused, note: "socket ids for firewalls"},
+	{long: "ext_path", state: Refused, note: "storage on flash"},
+	{long: "ext_page_size", state: Accepted, note: onlyFlash},
+	{long: "ext_wbuf_size", state: Accepted, note: onlyFlash},
+	{long: "ext_threads", state: Accepted, note: onlyFlash},
+	{long: "ext_io_depth", state: Accepted, note: onlyFlash},
+	{long: "ext_item_size", state: Accepted, note: onlyFlash},
+	{long: "ext_item_age", state: Accepted, note: onlyFlash},
+	{long: "ext_low_ttl", state: Accepted, note: onlyFlash},
+	{long: "ext_recache_rate", state: Accepted, note: onlyFlash},
+	{long: "ext_compact_under", state: Accepted, note: onlyFlash},
+	{long: "ext_drop_under", state: Accepted, note: onlyFlash},
+	{long: "ext_max_sleep", state: Accepted, note: onlyFlash},
+	{long: "ext_max_frag", state: Accepted, note: onlyFlash},
+	{long: "ext_drop_unread", state: Accepted, note: onlyFlash},
+	{long: "proxy_config", state: Refused, note: "the proxy"},
+	{long: "proxy_arg", state: Accepted, note: onlyProxy},
+	{long: "proxy_uring", state: Accepted, note: onlyProxy},
+	{long: "proxy_memprofile", state: Accepted, note: onlyProxy},
+	{long: "ssl_chain_cert", state: Accepted, note: onlyTLS},
+	{long: "ssl_key", state: Accepted, note: onlyTLS},
+	{long: "ssl_verify_mode", state: Accepted, note: onlyTLS},
+	{long: "ssl_keyformat", state: Accepted, note: onlyTLS},
+	{long: "ssl_ciphers", state: Accepted, note: onlyTLS},
+	{long: "ssl_ca_cert", state: Accepted, note: onlyTLS},
+	{long: "ssl_wbuf_size", state: Accepted, note: onlyTLS},
+	{long: "ssl_session_cache", state: Accepted, note: onlyTLS},
+	{long: "ssl_kernel_tls", state: Accepted, note: onlyTLS},
+	{long: "ssl_min_version", state: Accepted, note: onlyTLS},
+}
+
+// Why several options cannot matter.
+const (
+	noClasses = "memory moves between sizes by itself"
+	noCrawler = "expired items are found by the loops"
+	noLRU     = "eviction has its own queues"
+	onlyFlash = "matters only with `ext_path`, which is refused"
+	onlyProxy = "matters only with `proxy_config`, which is refused"
+	onlyTLS   = "matters only with `-Z`, which is refused"
+)
