@@ -43,7 +43,7 @@ const (
 type Locked struct {
 	h       *Handle
 	sh      *shard
-	k       *Key
+	k       Key     // by value: a pointer would force the caller's Key to the heap
 	slot    *uint64 // of the item that Find returned
 	looked  bool    // slot is what the index has for k
 	garbage Item    // freed by Unlock
@@ -53,7 +53,7 @@ type Locked struct {
 func (h *Handle) Lock(k *Key) Locked {
 	sh := &h.s.shards[k.Slot&h.s.shardMask]
 	sh.mu.Lock()
-	return Locked{h: h, sh: sh, k: k}
+	return Locked{h: h, sh: sh, k: *k}
 }
 
 // Unlock releases the shard, then the memory of what was replaced or removed.
@@ -71,7 +71,7 @@ func (l *Locked) Unlock() {
 // Find looks the key up. An item that is expired (expiry <= nowMS) or flushed
 // is removed, and said to be so.
 func (l *Locked) Find(nowMS int64) (Item, Lookup) {
-	l.slot, l.looked = l.sh.index.find(l.k), true
+	l.slot, l.looked = l.sh.index.find(&l.k), true
 	if l.slot == nil {
 		return Item{}, Miss
 	}
@@ -105,7 +105,7 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 	it.setAccessed(l.h.s.seconds(nowMS))
 	r := it.ref()
 	if !l.looked {
-		l.slot, l.looked = sh.index.find(l.k), true
+		l.slot, l.looked = sh.index.find(&l.k), true
 	}
 	if l.slot != nil {
 		old := l.h.s.item(ref(*l.slot & refMask))
