@@ -1,0 +1,162 @@
+package netio
+
+// How a connection ends.
+//
+//	Close from the session, or the end of the stream
+//	  -> closing: write what waits, throw input away
+//	  -> lingering: the peer was told that no more comes; throw input away
+//	  -> gone
+//
+// A socket that is closed with unread input answers with a reset, which makes
+// the kernel drop replies that are on their way. Hence input is read to its
+// end, for a while. A peer that has closed its side, or is dead, needs none of it.
+
+// finish ends c, whose output is written.
+func (l *Core) finish(c *Conn) {
+	if c.flags&ended != 0 {
+		l.kill(c)
+		return
+	}
+	l.startClosing(c)
+	c.flags |= lingering
+	c.deadlineMS = l.clock.NowMS() + lingerMS
+	l.host.CloseWrite(int(c.fd))
+	c.flags |= readable
+	l.discard(c)
+	if l.stopping && c.flags&gone == 0 {
+		l.kill(c) // an orderly stop waits for no peer
+	}
+}
+
+// startClosing gives the session's part of c back. Its output, if any, waits.
+func (l *Core) startClosing(c *Conn) {
+	if c.flags&closing != 0 {
+		return
+	}
+	c.flags |= closing
+	c.deadlineMS = l.clock.NowMS() + closeStallMSMax
+	l.closing = append(l.closing, c)
+	l.endSession(c)
+}
+
+func (l *Core) endSession(c *Conn) {
+	l.keep(c, nil)
+	c.session.Close()
+	c.session = nil
+	l.Counts.Current.Add(-1)
+}
+
+// discard throws away what comes in at a closing connection.
+func (l *Core) discard(c *Conn) {
+	for range turnSteps {
+		if c.flags&readable == 0 {
+			return
+		}
+		n := l.host.Read(int(c.fd), l.in)
+		switch {
+		case n == Again:
+			c.flags &^= readable
+			return
+		case n == 0 && c.flags&lingering == 0:
+			c.flags = c.flags&^readable | ended // only our output is missing
+			return
+		case n <= 0:
+			l.kill(c)
+			return
+		}
+		if c.discarded += int32(n); c.discarded > lingerBytesMax {
+			l.kill(c)
+			return
+		}
+		if n < len(l.in) && c.flags&hangup == 0 {
+			c.flags &^= readable
+		}
+	}
+	l.queue(c)
+}
+
+// kill closes c now, whatever waits.
+func (l *Core) kill(c *Conn) {
+	if c.flags&gone != 0 {
+		return
+	}
+	if c.flags&closing == 0 {
+		l.endSession(c)
+	}
+	c.flags |= gone
+	if c.out != nil {
+		c.out.Drop()
+		l.releaseOut(c)
+	}
+	l.out.Drop() // when it is c's turn: a reply that cannot be written any more
+	last := len(l.conns) - 1
+	moved := l.conns[last]
+	l.conns[c.index], l.conns[last] = moved, nil
+	moved.index = c.index
+	l.conns = l.conns[:last]
+	l.host.Close(int(c.fd))
+}
+
+// Tick looks after what needs the clock: idle and closing connections.
+func (l *Core) Tick() {
+	now := l.clock.NowMS()
+	l.tickClosing(now)
+	if l.idleTimeoutMS > 0 {
+		l.tickIdle(now)
+	}
+}
+
+func (l *Core) tickClosing(now int64) {
+	kept := l.closing[:0]
+	for _, c := range l.closing {
+		if c.flags&gone == 0 && now >= c.deadlineMS {
+			l.kill(c)
+		}
+		if c.flags&gone == 0 {
+			kept = append(kept, c)
+		}
+	}
+	clear(l.closing[len(kept):])
+	l.closing = kept
+}
+
+// tickIdle closes connections that sent nothing for too long. One whose output
+// waits is not idle, as with memcached.
+func (l *Core) tickIdle(now int64) {
+	for range min(len(l.conns), idleScanMax) {
+		if l.idleScan >= len(l.conns) {
+			l.idleScan = 0
+		}
+		if len(l.conns) == 0 {
+			return
+		}
+		c := l.conns[l.idleScan]
+		if c.flags&(kickable|stalled|queued|closing) == kickable && now-c.activeMS > l.idleTimeoutMS {
+			l.Counts.IdleKicks.Add(1)
+			l.kill(c) // another connection stands in its place now
+			continue
+		}
+		l.idleScan++
+	}
+}
+
+// Stop ends every connection in order: what was read is answered, what was
+// answered is written. Len is 0 when all have ended.
+func (l *Core) Stop() {
+	l.stopping = true
+	for i := len(l.conns) - 1; i >= 0; i-- {
+		c := l.conns[i]
+		if c.flags&lingering != 0 {
+			l.kill(c)
+		} else if c.flags&(stalled|queued|closing) == 0 {
+			l.finish(c)
+		}
+	}
+}
+
+// Abort closes every connection now.
+func (l *Core) Abort() {
+	for len(l.conns) > 0 {
+		l.kill(l.conns[len(l.conns)-1])
+	}
+}

@@ -1,0 +1,51 @@
+// Package netio carries bytes between sockets and sessions: loops,
+// connections, listeners, timers, on gnet's poller. It knows no protocol.
+//
+// # Where it sits
+//
+// The appliance builds a Server, tells it where to Listen and how to open a
+// wire.Session, and starts it. A session sees nothing of this package.
+//
+//	poller event -> loop.event -> Core.Event -> read -> Session.Feed -> one write
+//
+// # Types
+//
+//   - Server, Config, Listener: what the appliance uses.
+//   - loop: one goroutine with one poller; the Host of a Core on real sockets.
+//   - Core, Conn: everything that is decided between a socket's event and a
+//     session's bytes. No system calls, no clock of its own: netiotest drives
+//     the same Core over sockets that it pretends.
+//
+// # Ownership
+//
+// A Core, its connections and their sessions belong to the goroutine of their
+// loop. The loop's read buffer and its wire.Out are lent to the connection
+// whose turn it is; what a session leaves unconsumed, or a socket does not
+// take, moves to a buffer of the loop's pool for as long as it waits. An idle
+// connection owns no buffer. The Server owns the loops' goroutines and the
+// ticker; both end in Stop. Listeners are shared by all loops.
+//
+// # Invariants
+//
+//  1. At most one read, one Feed and one write for a wake-up that finds one
+//     request; a yielding session's output is held back until its input is
+//     used up, within heldTurnsMax and heldBytesMax.
+//  2. A connection whose output waits is neither read nor fed, so its output
+//     is bounded by wire.Out.Cap and one reply.
+//  3. A turn is at most turnSteps reads or feeds; then the others have theirs.
+//     The ready list runs once per batch of events.
+//  4. Sockets are registered edge triggered, once: pausing and resuming to read
+//     costs no system call. An event is tried, never believed.
+//  5. Session.Close is called once; what is pinned is released once.
+//  6. A connection that closes in order loses no byte of its output, whatever
+//     input it has not read (close.go).
+//
+// # Limits
+//
+// They stand at the head of core.go and buffer.go, each with its reason.
+//
+// # Tests
+//
+// core_test.go and netiotest drive a Core over pretended sockets, with a fake
+// clock; server_test.go uses loopback. fuzz: go test -fuzz FuzzCore.
+package netio

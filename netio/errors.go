@@ -1,0 +1,12 @@
+package netio
+
+import "errors"
+
+// Errors of a Server.
+var (
+	errLoops    = errors.New("netio: at least one loop is needed")
+	errStarted  = errors.New("netio: the server is started already")
+	errStopped  = errors.New("netio: the server was stopped already")
+	errNetwork  = errors.New("netio: unknown network")
+	errUnixPath = errors.New("netio: the path of the unix socket is too long")
+)

@@ -1,0 +1,202 @@
+package netio
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2/pkg/queue"
+	"golang.org/x/sys/unix"
+
+	"github.com/pandabeardb/panda/wire"
+)
+
+const tickEveryDefault = 100 * time.Millisecond
+
+// Config of a Server.
+type Config struct {
+	Loops        int                         // one goroutine, one poller each
+	MaxConns     int                         // 0: no limit
+	MaxConnsFast bool                        // over the limit: true: answer Reject and close; false: stop accepting until one closes
+	Reject       []byte                      // what a connection over the limit is told
+	IdleTimeout  time.Duration               // of TCP connections; 0: none
+	OutCap       int                         // wire.Out.Cap of each connection; 0: 256 KiB
+	TickEvery    time.Duration               // 0: 100 ms
+	Tick         func(loop int, nowMS int64) // on the loop's goroutine; may be nil
+	Clock        Clock                       // nil: the system's
+	Log          *slog.Logger                // nil: none
+}
+
+// Server is loops, and the listeners that they share.
+type Server struct {
+	config    Config
+	clock     Clock
+	log       *slog.Logger
+	loops     []*loop
+	listeners []*listener
+	started   bool
+	running   sync.WaitGroup // the loops
+	ticking   sync.WaitGroup // the ticker
+	tickEnd   chan struct{}
+
+	conns          atomic.Int64 // open file descriptors of connections
+	rejected       atomic.Int64
+	listenDisabled atomic.Int64
+	paused         atomic.Bool // the connection limit holds the listeners back
+	stopping       atomic.Bool
+	acceptErrorLog atomic.Bool // an accept error was logged, none has succeeded since
+}
+
+// New returns a Server that listens nowhere yet.
+func New(c Config) (*Server, error) {
+	if c.Loops < 1 {
+		return nil, errLoops
+	}
+	s := &Server{config: c, clock: c.Clock, log: c.Log, tickEnd: make(chan struct{})}
+	if s.clock == nil {
+		s.clock = newSystemClock()
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.config.TickEvery <= 0 {
+		s.config.TickEvery = tickEveryDefault
+	}
+	for i := range c.Loops {
+		l, err := newLoop(s, i)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.loops = append(s.loops, l)
+	}
+	return s, nil
+}
+
+// Start starts the loops and the ticker.
+func (s *Server) Start() error {
+	if s.started {
+		return errStarted
+	}
+	for _, l := range s.loops {
+		for _, ln := range s.listeners {
+			if err := l.watch(ln); err != nil {
+				return err
+			}
+		}
+	}
+	s.started = true
+	for _, l := range s.loops {
+		s.running.Add(1)
+		go func() {
+			defer s.running.Done()
+			l.run()
+		}()
+	}
+	s.ticking.Add(1)
+	go s.tick()
+	return nil
+}
+
+// tick wakes every loop up now and then. One that has not run its last tick
+// yet is left alone.
+func (s *Server) tick() {
+	defer s.ticking.Done()
+	t := time.NewTicker(s.config.TickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.tickEnd:
+			return
+		case <-t.C:
+			for _, l := range s.loops {
+				if l.tickWaits.CompareAndSwap(false, true) {
+					l.post(l.tick, nil)
+				}
+			}
+		}
+	}
+}
+
+// Stop ends in order: no connection is accepted any more, what was read is
+// answered, what was answered is written, and connections are closed. When ctx
+// ends first, they are cut off, and its error is returned.
+func (s *Server) Stop(ctx context.Context) (err error) {
+	if !s.started {
+		s.close()
+		return nil
+	}
+	if !s.stopping.CompareAndSwap(false, true) {
+		return errStopped
+	}
+	for _, ln := range s.listeners {
+		_ = unix.Shutdown(ln.fd, unix.SHUT_RD) // refuses new peers where the system can; close does everywhere
+	}
+	for _, l := range s.loops {
+		l.post(l.stop, nil)
+	}
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+		for _, l := range s.loops {
+			l.post(l.abort, nil)
+		}
+		<-done
+	}
+	close(s.tickEnd)
+	s.ticking.Wait()
+	s.close()
+	return err
+}
+
+// close gives back what the system lent. Nothing runs any more.
+func (s *Server) close() {
+	for _, ln := range s.listeners {
+		_ = unix.Close(ln.fd)
+		if ln.network == "unix" {
+			if err := os.Remove(ln.local); err != nil && !errors.Is(err, os.ErrNotExist) {
+				s.log.Warn("unix socket not removed", "path", ln.local, "error", err)
+			}
+		}
+	}
+	s.listeners = nil
+	for _, l := range s.loops {
+		l.close()
+	}
+	s.loops = nil
+}
+
+// Transport sums over the loops.
+func (s *Server) Transport() wire.Transport {
+	t := wire.Transport{
+		RejectedConnections: s.rejected.Load(),
+		AcceptingPaused:     s.paused.Load(),
+		ListenDisabled:      s.listenDisabled.Load(),
+	}
+	for _, l := range s.loops {
+		c := &l.core.Counts
+		t.CurrentConnections += c.Current.Load()
+		t.TotalConnections += c.Total.Load()
+		t.IdleKicks += c.IdleKicks.Load()
+		t.BytesRead += c.BytesRead.Load()
+		t.BytesWritten += c.BytesWritten.Load()
+	}
+	return t
+}
+
+// post runs f on l's goroutine.
+func (l *loop) post(f queue.Func, argument any) {
+	if err := l.poller.Trigger(queue.HighPriority, f, argument); err != nil {
+		l.server.log.Error("loop not woken", "loop", l.id, "error", err)
+	}
+}
