@@ -122,15 +122,19 @@ func newParser(program string) *parser {
 	return p
 }
 
-// Serve is the configuration of `panda serve`: memcache on loopback, so that a
-// node without authentication is not open to others unless it is told to be.
+// Serve reads the same flags for `panda serve`: memcache on loopback unless -l
+// says otherwise, so that a node without authentication is not open to others
+// by default; and root need not say who it wants to be.
 func Serve(args []string) (Config, *Exit) {
 	p := newParser("panda serve")
-	p.interfaces = "127.0.0.1,[::1]"
-	if exit := p.parseFlags(args); exit != nil {
-		return Config{}, exit
+	exit := p.parseFlags(args)
+	if p.interfaces == "" {
+		p.interfaces = "localhost"
 	}
-	if exit := p.finish(); exit != nil {
+	if exit == nil {
+		exit = p.finish()
+	}
+	if exit != nil {
 		return Config{}, exit
 	}
 	return p.c, nil

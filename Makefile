@@ -1,0 +1,78 @@
+# Thin on purpose: every body is plain commands that can be typed.
+
+GO      ?= go
+SECONDS ?= 600# of fuzzing, for each fuzz target
+COUNT   ?= 6# runs of each benchmark
+NEW     ?= .cache/bench-new.txt
+OLD     ?= .cache/bench-old.txt
+
+.PHONY: run build test peers check unit race fuzz golden gen bench bench-diff compat cross
+
+# Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
+run: build
+	./bin/panda serve
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/panda ./appliance/cmd/panda
+
+# Everything: the peers that can be had are installed, what cannot run is named
+# with its reason, all tests run, then all but the black boxes once more under
+# the race detector.
+test: peers
+	$(GO) test -timeout 10m $$($(GO) list ./... | grep -v /wire/compat)
+	$(GO) test -timeout 15m -count 1 -v ./wire/compat
+	$(MAKE) --no-print-directory race
+
+peers:
+	@if [ -n "$$PANDA_NO_INSTALL" ]; then echo "peers: not installed, since PANDA_NO_INSTALL is set"; \
+	else sh wire/compat/install-peers.sh; fi
+
+# The race detector needs a C compiler.
+race:
+	@if [ "$$($(GO) env CGO_ENABLED)" != 1 ] || ! command -v $$($(GO) env CC) >/dev/null; then \
+		echo "SKIPPED: tests under the race detector: they need cgo and a C compiler ($$($(GO) env CC))"; \
+	else \
+		set -x; $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v -e /wire/compat -e /perf/); \
+	fi
+
+# Under two minutes: what to run before every commit.
+check:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(MAKE) --no-print-directory unit cross
+
+unit:
+	$(GO) test -short $$($(GO) list ./... | grep -v -e /wire/compat -e /perf/)
+
+# macOS and FreeBSD must build; Linux is the product.
+cross:
+	GOOS=linux GOARCH=arm64 $(GO) build ./...
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+	GOOS=freebsd GOARCH=amd64 $(GO) vet ./...
+
+# The peers' own suites, clients and transcripts.
+compat: peers
+	$(GO) test -timeout 15m -count 1 -v ./wire/compat
+
+fuzz:
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$(GO) test -run '^$$' -fuzz '^$$target$$' -fuzztime $(SECONDS)s $$package"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(SECONDS)s $$package || exit 1; \
+		done; \
+	done
+
+# Rewrites the expected texts of tests; look at the difference before you commit.
+golden:
+	$(GO) test ./appliance/config -run TestHelp -rewrite
+
+gen:
+	$(GO) generate ./...
+
+bench:
+	@mkdir -p .cache
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./slab ./netio/... ./wire/... | tee $(NEW)
+
+bench-diff:
+	$(GO) tool benchstat $(OLD) $(NEW)

@@ -1,0 +1,10 @@
+// Package cli is the panda command line: which program is meant, and panda's own
+// commands. It alone knows cobra.
+//
+//	panda memcached -m 64    memcached's flags, also by argv[0] = memcached
+//	panda serve              a node with safe defaults
+//	panda version
+//
+// The originals' flags are parsed by appliance/config, not by cobra, and cobra is
+// not even set up for them: tests and scripts start `panda memcached` often.
+package cli

@@ -1,0 +1,41 @@
+// Package appliance assembles a node from its layers, and runs it as a process.
+//
+// # Where it sits
+//
+// On top: it is the one place that sees config, netio, slab and the protocols,
+// and names their parts to each other. appliance/cli calls Run; tests call New.
+//
+//	config.Config -> New -> slab.Store <- memcache.Server <- netio.Server -> sockets
+//
+// # Types
+//
+//   - Node: a store, the protocols on it, and the loops under them (node.go),
+//     with its addresses (listen.go).
+//   - Run: a Node as a process: limits, user, locked memory (process.go),
+//     signals, pid file and exit code (run.go), profiles on request (profile.go).
+//
+// # Threads and ownership
+//
+// netio's loops own all connections and call wire/memcache's sessions. The
+// goroutine in Run owns the Node and waits for signals; it starts one that
+// stops the node, and joins it. The profile server owns its own goroutine. The
+// shutdown command and the verbosity command come in on a loop and only post.
+//
+// # Invariants
+//
+//  1. Nothing is served before every address is bound: a node that starts half
+//     looks healthy and is not.
+//  2. Privileges are dropped before sockets are made, as memcached does: the
+//     unix socket and the pid file belong to the user of -u.
+//  3. The exit code of an ordered stop is 0, whatever clients were doing.
+//
+// # Limits
+//
+// Stopping waits 3 s for clients to take their replies, then cuts them.
+// Starting waits 10 s for the names of -l.
+//
+// # Tests
+//
+// node_test.go starts nodes in this process; cmd/panda's scripts start the
+// binary.
+package appliance

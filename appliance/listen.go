@@ -1,0 +1,138 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/pandabeardb/panda/appliance/config"
+	"github.com/pandabeardb/panda/netio"
+)
+
+// listen binds every address of the configuration.
+func (n *Node) listen(ctx context.Context) error {
+	if u := n.config.Unix; u != nil {
+		if err := n.bind("unix", u.Path, u.Mode); err != nil {
+			return fmt.Errorf("%w on UNIX socket: %s: %w", ErrListen, u.Path, err)
+		}
+		return nil
+	}
+	for _, l := range n.config.Listeners {
+		if err := n.listenTCP(ctx, l); err != nil {
+			return n.listenError(err)
+		}
+	}
+	n.nameSelf(n.config.Listeners)
+	return n.writePortFile()
+}
+
+// listenError says which of memcached's two sentences applies.
+func (n *Node) listenError(err error) error {
+	if list := n.config.Memcache.Settings.Inter; list != "" {
+		return fmt.Errorf("%w on one of interface(s) %s: %w", ErrListen, list, err)
+	}
+	return fmt.Errorf("%w on TCP port %d: %w", ErrListen, n.config.Memcache.Settings.TCPPort, err)
+}
+
+// listenTCP binds all addresses of one listener. Like memcached it is content
+// when at least one of them could be bound and the others are taken.
+func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
+	hosts, err := resolve(ctx, l.Host)
+	if err != nil {
+		return err
+	}
+	port, bound, taken := l.Port, 0, error(nil)
+	for _, host := range hosts {
+		network := "tcp4"
+		if strings.Contains(host, ":") {
+			network = "tcp6"
+		}
+		err := n.bind(network, net.JoinHostPort(host, strconv.Itoa(port)), 0)
+		switch {
+		case err == nil:
+			bound++
+			port = n.addrs[len(n.addrs)-1].(*net.TCPAddr).Port // a free port once found serves both families
+		case errors.Is(err, syscall.EADDRINUSE), len(hosts) > 1 && network == "tcp6" && noIPv6(err):
+			taken = err
+		default:
+			return err
+		}
+	}
+	if bound == 0 {
+		return taken
+	}
+	return nil
+}
+
+// noIPv6 reports whether this host has no IPv6 at all.
+func noIPv6(err error) bool {
+	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+// resolve turns a listener's host into addresses: all of both families for "",
+// and loopback's two for localhost, whatever this host's files say of it.
+func resolve(ctx context.Context, host string) ([]string, error) {
+	if host == "" {
+		return []string{"0.0.0.0", "::"}, nil
+	}
+	if host == "localhost" {
+		return []string{"127.0.0.1", "::1"}, nil
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return []string{host}, nil
+	}
+	hosts, err := net.DefaultResolver.LookupHost(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrResolve, err)
+	}
+	return hosts, nil
+}
+
+// bind gives one address to the loops.
+func (n *Node) bind(network, address string, mode os.FileMode) error {
+	addr, err := n.net.Listen(netio.Listener{
+		Network: network,
+		Address: address,
+		Mode:    mode,
+		Backlog: n.config.Backlog,
+		Open:    n.open,
+	})
+	if err == nil {
+		n.addrs = append(n.addrs, addr)
+	}
+	return err
+}
+
+// writePortFile tells the file named by MEMCACHED_PORT_FILENAME which ports
+// were bound. It appears under its name when it is complete.
+func (n *Node) writePortFile() error {
+	name := os.Getenv("MEMCACHED_PORT_FILENAME")
+	if name == "" {
+		return nil
+	}
+	var text strings.Builder
+	for _, addr := range n.addrs {
+		if tcp, ok := addr.(*net.TCPAddr); ok {
+			family := "INET"
+			if tcp.IP.To4() == nil {
+				family = "INET6"
+			}
+			fmt.Fprintf(&text, "TCP %s: %d\n", family, tcp.Port)
+		}
+	}
+	return replaceFile(name, ".lck", text.String())
+}
+
+// replaceFile writes a file under another name and renames it, so that nobody
+// reads half of it.
+func replaceFile(name, suffix, text string) error {
+	if err := os.WriteFile(name+suffix, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(name+suffix, name)
+}

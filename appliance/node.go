@@ -1,0 +1,152 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/pandabeardb/panda/appliance/config"
+	"github.com/pandabeardb/panda/netio"
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire"
+	"github.com/pandabeardb/panda/wire/memcache"
+)
+
+const (
+	// tickEvery is how often each loop does its periodic work. Expiry is exact
+	// without it; a tenth of a second keeps the steps of the store's background
+	// work small and a delayed flush_all close to its time.
+	tickEvery = 100 * time.Millisecond
+
+	// reject is what connections over the limit get, memcached's bytes.
+	reject = "ERROR Too many open connections\r\n"
+)
+
+// A Node is an assembled server: a store, its protocols, and the loops.
+type Node struct {
+	config   config.Config
+	log      *slog.Logger
+	level    *slog.LevelVar
+	store    *slab.Store
+	memcache *memcache.Server
+	net      *netio.Server
+	addrs    []net.Addr
+	cluster  string    // this node, for `config get cluster`
+	shutdown chan bool // the shutdown command: true is graceful
+}
+
+// New builds a node and binds its addresses; Start makes it serve. level is
+// the log's, which the verbosity command changes; nil: nothing changes.
+func New(ctx context.Context, c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
+	if c.Loops == 0 {
+		c.Loops = runtime.NumCPU()
+		c.Memcache.Settings.NumThreads = c.Loops
+	}
+	n := &Node{config: c, log: log, level: level, shutdown: make(chan bool, 1)}
+	startedMS := time.Now().UnixMilli()
+	var err error
+	n.store, err = slab.New(slab.Config{
+		LimitBytes: c.Memcache.Settings.MaxBytes,
+		Loops:      c.Loops,
+		Evict:      c.Memcache.Settings.Evictions,
+		StartMS:    startedMS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := n.assemble(ctx, startedMS); err != nil {
+		n.store.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// assemble puts protocols on the store and loops under the protocols.
+func (n *Node) assemble(ctx context.Context, startedMS int64) error {
+	c := &n.config
+	var err error
+	n.net, err = netio.New(netio.Config{
+		Loops:        c.Loops,
+		MaxConns:     c.Clients,
+		MaxConnsFast: c.Memcache.Settings.MaxConnsFast,
+		Reject:       []byte(reject),
+		IdleTimeout:  c.IdleAfter,
+		TickEvery:    tickEvery,
+		Tick:         func(loop int, nowMS int64) { n.memcache.Tick(loop, nowMS) },
+		Log:          n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.memcache, err = memcache.New(c.Memcache, memcache.Env{
+		Store:        n.store,
+		Loops:        c.Loops,
+		Transport:    n.net.Transport,
+		Shutdown:     n.requestShutdown,
+		ClusterNodes: n.clusterNodes(),
+		SetVerbosity: n.setVerbosity,
+		StartedAtMS:  startedMS,
+		PID:          os.Getpid(),
+	})
+	if err == nil {
+		err = n.listen(ctx)
+	}
+	if err != nil {
+		n.net.Stop(ctx)
+	}
+	return err
+}
+
+// Start makes the node serve.
+func (n *Node) Start() error { return n.net.Start() }
+
+// Stop ends the node in order: what was read is answered, output is flushed,
+// connections are closed, as long as ctx allows; then the memory is given back.
+func (n *Node) Stop(ctx context.Context) error {
+	err := n.net.Stop(ctx)
+	if err != nil {
+		err = fmt.Errorf("connections were cut: %w", err)
+	}
+	return errors.Join(err, n.store.Close())
+}
+
+// Addrs are the addresses that are listened on.
+func (n *Node) Addrs() []net.Addr { return n.addrs }
+
+// ShutdownRequested delivers what the shutdown command asked for: true is graceful.
+func (n *Node) ShutdownRequested() <-chan bool { return n.shutdown }
+
+// requestShutdown is called on a loop: it must not wait.
+func (n *Node) requestShutdown(graceful bool) {
+	select {
+	case n.shutdown <- graceful:
+	default: // one request is enough
+	}
+}
+
+// open makes the session of a new connection.
+func (n *Node) open(loop int, peer wire.Peer) wire.Session { return n.memcache.Open(loop, peer) }
+
+// setVerbosity is the verbosity command, and -v.
+func (n *Node) setVerbosity(v int) {
+	if n.level != nil {
+		n.level.Set(LogLevel(v))
+	}
+}
+
+// LogLevel is what a number of -v's shows: problems, then the node's own
+// events, then everything.
+func LogLevel(verbosity int) slog.Level {
+	switch {
+	case verbosity <= 0:
+		return slog.LevelWarn
+	case verbosity == 1:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
