@@ -1,0 +1,140 @@
+package compat
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/pandabeardb/panda/internal/invariant"
+)
+
+var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts from the originals")
+
+// buildDir is where panda is built, once per run of the tests.
+var buildDir string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "panda-compat-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compat:", err)
+		os.Exit(1)
+	}
+	buildDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// A version of memcached, by whose name a mode of ours is called.
+type version string
+
+const (
+	v1618 version = "1.6.18"
+	v1645 version = "1.6.45"
+)
+
+// A program is something that serves memcached's protocol: panda in one of its
+// modes, or an original.
+type program struct {
+	path     string
+	prefix   []string // arguments before memcached's own
+	original bool     // not panda
+}
+
+// command returns the program's command with memcached's arguments args.
+func (p program) command(args ...string) *exec.Cmd {
+	return exec.Command(p.path, append(p.prefix[:len(p.prefix):len(p.prefix)], args...)...)
+}
+
+var buildPanda = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildDir, "panda")
+	args := []string{"build", "-o", path}
+	if invariant.On {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "./appliance/cmd/panda")...)
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building panda: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// subject is the program under test in the mode of a version.
+func subject(t testing.TB, v version) program {
+	t.Helper()
+	stands := map[version]string{v1618: os.Getenv("PANDA_COMPAT_BINARY"), v1645: os.Getenv("PANDA_COMPAT_BINARY_1645")}
+	if stands[v] != "" {
+		return program{path: stands[v], original: true}
+	}
+	if stands[v1618]+stands[v1645] != "" {
+		t.Skipf("a stand-in is set for the other mode, but none for %s", v)
+	}
+	path, err := buildPanda()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program{path: path, prefix: []string{"memcached", "--compat=" + string(v)}}
+}
+
+// oracle is the original of a version. Where there is none, the test skips.
+func oracle(t testing.TB, v version) program {
+	t.Helper()
+	p, err := findOracle(v)
+	if err != nil {
+		t.Skipf("no memcached %s to compare with: %v", v, err)
+	}
+	return p
+}
+
+func findOracle(v version) (program, error) {
+	path := os.Getenv("PANDA_COMPAT_ORACLE_1645")
+	if v == v1645 && path == "" {
+		return program{}, errors.New("PANDA_COMPAT_ORACLE_1645 is not set")
+	}
+	if v == v1618 {
+		found, err := exec.LookPath("memcached")
+		if err != nil {
+			return program{}, err
+		}
+		path = found
+	}
+	p := program{path: path, original: true}
+	out, err := p.command("-V").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "memcached "+string(v) {
+		return program{}, fmt.Errorf("%s -V says %q (%v)", path, bytes.TrimSpace(out), err)
+	}
+	return p, nil
+}
+
+// peer returns the path of something that install-peers.sh put below
+// .cache/peers; without it, the test skips.
+func peer(t testing.TB, elements ...string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(append([]string{"..", "..", ".cache", "peers"}, elements...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("not installed (wire/compat/install-peers.sh says why): %s", filepath.Join(elements...))
+	}
+	return path
+}
+
+// tool returns the path of a program in PATH; without it, the test skips.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("not installed (wire/compat/install-peers.sh says why): %s", name)
+	}
+	return path
+}
