@@ -1,0 +1,54 @@
+// Package perf measures panda against memcached and against the floor, and
+// says whether the figures hold their bars.
+//
+// # Where it sits
+//
+// perf/cmd/pandaperf is its command; `make bench` is the same thing:
+//
+//	go run ./perf/cmd/pandaperf                      all, some minutes
+//	go run ./perf/cmd/pandaperf -quick -rows get     seconds, for development
+//	go run ./perf/cmd/pandaperf -subject memcached   memcached against itself:
+//	                                                 what the method is worth
+//
+// It starts servers by perf/peer and loads them by perf/load. It imports
+// nothing of the server: what it measures, it measures from outside.
+//
+// # Method
+//
+// Two servers run side by side with the same keys. A row is a load; a round
+// runs it on A, B, B and A, the next on B, A, A and B. The figure is the
+// server's CPU per request (package peer); the ratio is taken round by round,
+// and its median is held against the bar. Absolute figures differ from day to
+// day and machine to machine, the ratio of neighbours does not. The tail
+// (p99.9) is taken at half of memcached's maximum rate, from planned times.
+//
+// # Output
+//
+// WriteTable is for people, WriteBench for benchstat, which also is the tool to
+// compare two builds; take both in one sitting, and do not compare days:
+//
+//	go run ./perf/cmd/pandaperf -panda OLD -out old.txt
+//	go run ./perf/cmd/pandaperf -panda NEW -out new.txt
+//	go tool benchstat -filter /server:panda old.txt new.txt
+//
+// perf/results keeps reports that decisions rest on, as the command wrote them.
+//
+// # Profiles
+//
+// With -profile DIR each row runs once more and its CPU profile is saved, from
+// the server's own panda_pprof address (or Linux's perf, for memcached):
+//
+//	go run ./perf/cmd/pandaperf -quick -rows set/depth=64 -profile DIR
+//	go tool pprof -top DIR/set-depth64-t2.pprof
+//
+// # Invariants
+//
+//  1. A figure exists only if every reply was right and every get hit.
+//  2. Both servers of a contest get the same requests in the same order.
+//  3. Every server that was started is stopped.
+//
+// # Limits
+//
+// Linux. Servers and generator share the machine's cores, so throughput is not
+// a figure of the comparison; scaling past them cannot be seen here.
+package perf

@@ -1,0 +1,14 @@
+package peer
+
+import "errors"
+
+var (
+	// ErrMissing says that a server's program is not on this machine.
+	ErrMissing = errors.New("peer: program not found")
+	// ErrStart says that a server did not come up.
+	ErrStart = errors.New("peer: server did not start")
+	// ErrStop says that a server had to be killed.
+	ErrStop = errors.New("peer: server did not stop")
+	// ErrProc says that /proc did not hold what it should.
+	ErrProc = errors.New("peer: unexpected contents of /proc")
+)

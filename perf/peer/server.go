@@ -1,0 +1,191 @@
+package peer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Limits of waiting, generous since the machine may be busy with other work.
+const (
+	startLimit = 10 * time.Second
+	stopLimit  = 10 * time.Second
+	// dialEvery is the pause between two attempts to reach a starting server.
+	dialEvery = 5 * time.Millisecond
+	// portAttempts: somebody may take a free port before the server does.
+	portAttempts = 3
+	// logMax is how much of a server's last words an error repeats.
+	logMax = 4 << 10
+)
+
+// Server is a running server.
+type Server struct {
+	Spec    Spec
+	Network string // "tcp" or "unix"
+	Address string
+	PID     int
+	Pprof   string // address of its profiles by HTTP, if Spec asked for it
+
+	command *exec.Cmd
+	ended   chan error // gets the one result of Wait
+	times   threadTimes
+	log     *tail
+	dir     string // of a unix socket
+}
+
+// Start starts a server and waits until it accepts connections.
+func Start(spec Spec) (*Server, error) {
+	program, err := spec.program()
+	if err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		s, err := start(spec, program)
+		if err == nil || spec.Unix || attempt == portAttempts {
+			return s, err
+		}
+	}
+}
+
+func start(spec Spec, program string) (*Server, error) {
+	s := &Server{Spec: spec, times: threadTimes{}, ended: make(chan error, 1), log: &tail{}}
+	argument, err := s.place()
+	if err != nil {
+		return nil, err
+	}
+	s.command = exec.Command(program, spec.arguments(argument, s.Pprof)...)
+	s.command.SysProcAttr = attributes()
+	s.command.Stdout, s.command.Stderr = s.log, s.log
+	if err := s.command.Start(); err != nil {
+		s.clean()
+		return nil, fmt.Errorf("%w: %s: %w", ErrStart, spec.Kind, err)
+	}
+	s.PID = s.command.Process.Pid
+	go func() { s.ended <- s.command.Wait() }()
+	if err := s.reach(); err != nil {
+		s.kill()
+		s.clean()
+		return nil, err
+	}
+	return s, nil
+}
+
+// place chooses the server's addresses, and returns the one of its clients as
+// the server's argument has it.
+func (s *Server) place() (argument string, err error) {
+	if s.Spec.Pprof {
+		port, err := freePort()
+		if err != nil {
+			return "", err
+		}
+		s.Pprof = "127.0.0.1:" + port
+	}
+	if s.Spec.Unix {
+		if s.dir, err = os.MkdirTemp("", "peer"); err != nil {
+			return "", err
+		}
+		s.Network, s.Address = "unix", filepath.Join(s.dir, "socket")
+		return s.Address, nil
+	}
+	port, err := freePort()
+	s.Network, s.Address = "tcp", "127.0.0.1:"+port
+	return port, err
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// reach dials until the server accepts.
+func (s *Server) reach() error {
+	deadline := time.Now().Add(startLimit)
+	for {
+		c, err := net.DialTimeout(s.Network, s.Address, startLimit)
+		if err == nil {
+			return c.Close()
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: %s: not reachable after %v: %s", ErrStart, s.Spec.Kind, startLimit, s.log)
+		}
+		select {
+		case err := <-s.ended:
+			s.ended <- err
+			return fmt.Errorf("%w: %s: %v: %s", ErrStart, s.Spec.Kind, err, s.log)
+		case <-time.After(dialEvery):
+		}
+	}
+}
+
+// Stop ends the server. It returns an error when the server had ended by
+// itself or had to be killed.
+func (s *Server) Stop() error {
+	defer s.clean()
+	select {
+	case err := <-s.ended:
+		s.ended <- err
+		return fmt.Errorf("%w: %s had ended by itself: %v: %s", ErrStop, s.Spec.Kind, err, s.log)
+	default:
+	}
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("%w: %w", ErrStop, err)
+	}
+	select {
+	case err := <-s.ended:
+		// Dying of our signal is how a server without a handler ends.
+		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+			return fmt.Errorf("%w: %w", ErrStop, err)
+		}
+		return nil
+	case <-time.After(stopLimit):
+		s.kill()
+		return fmt.Errorf("%w: %s ignored SIGTERM for %v", ErrStop, s.Spec.Kind, stopLimit)
+	}
+}
+
+func (s *Server) kill() {
+	_ = s.command.Process.Kill() // it may have ended meanwhile
+	err := <-s.ended
+	s.ended <- err
+}
+
+func (s *Server) clean() {
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
+}
+
+// tail keeps the last words of a server. The goroutine of exec writes it, an
+// error may show it.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	if drop := len(t.b) - logMax; drop > 0 {
+		t.b = append(t.b[:0], t.b[drop:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.b))
+}

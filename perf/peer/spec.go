@@ -1,0 +1,94 @@
+package peer
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// Kind is a server that we know how to start.
+type Kind string
+
+// The kinds. The name is also what reports call the server.
+const (
+	Memcached Kind = "memcached"
+	Panda     Kind = "panda"
+	Floor     Kind = "floor"
+)
+
+// Spec says which server to start.
+type Spec struct {
+	Kind      Kind
+	Binary    string // Memcached: default from PATH; Panda, Floor: required
+	Threads   int    // -t; the floor has one
+	MemoryMB  int    // -m, default 64 as memcached's
+	Unix      bool   // a unix socket instead of a port
+	ValueSize int    // what the floor answers with
+	Pprof     bool   // Panda: serve profiles, see Server.Pprof
+	Extra     []string
+}
+
+// arguments returns the server's arguments for an address, which is a port or
+// a socket's path.
+func (s *Spec) arguments(address, pprof string) []string {
+	if s.Kind == Floor {
+		return []string{address, strconv.Itoa(s.ValueSize)}
+	}
+	var a []string
+	if s.Kind == Panda {
+		a = append(a, "memcached")
+	}
+	if s.Unix {
+		a = append(a, "-s", address)
+	} else {
+		a = append(a, "-l", "127.0.0.1", "-p", address)
+	}
+	a = append(a, "-U", "0", "-t", strconv.Itoa(max(s.Threads, 1)))
+	a = append(a, "-m", strconv.Itoa(max(s.MemoryMB, 64)))
+	if os.Geteuid() == 0 {
+		a = append(a, "-u", "root")
+	}
+	if pprof != "" {
+		a = append(a, "-o", "panda_pprof="+pprof)
+	}
+	return append(a, s.Extra...)
+}
+
+// program returns the file to run.
+func (s *Spec) program() (string, error) {
+	name := s.Binary
+	if name == "" && s.Kind == Memcached {
+		name = string(Memcached)
+	}
+	if name == "" {
+		return "", fmt.Errorf("%w: no binary given for %s", ErrMissing, s.Kind)
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", ErrMissing, name)
+	}
+	return path, nil
+}
+
+// Version returns what a memcached or panda binary says it is, in one line.
+func (s *Spec) Version() (string, error) {
+	if s.Kind == Floor {
+		return string(Floor), nil
+	}
+	program, err := s.program()
+	if err != nil {
+		return "", err
+	}
+	args := []string{"-V"}
+	if s.Kind == Panda {
+		args = []string{"memcached", "-V"}
+	}
+	out, err := exec.Command(program, args...).Output()
+	if err != nil {
+		return "", fmt.Errorf("%s -V: %w", s.Kind, err)
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line, nil
+}
