@@ -1,12 +1,32 @@
 package memcache
 
-import "github.com/pandabeardb/panda/wire"
+import (
+	"sync/atomic"
+
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
 
 // Server makes sessions that share one store, one configuration and one set of
 // statistics.
 type Server struct {
-	config Config
-	env    Env
+	config  Config
+	env     Env
+	dialect ascii.Dialect
+	classes []int // slab classes of memcached, see size.go
+	pastMS  int64 // what a negative exptime means: over before anything began
+	workers []*worker
+
+	verbosity    atomic.Int64
+	flushAtMS    atomic.Int64 // when the pending flush_all is due, noFlush without
+	flushUntilMS atomic.Int64 // the end of the second that a flush without CAS covers
+	oldestMS     atomic.Int64 // of the last flush_all, for stats settings
+	limitBytes   atomic.Int64 // maxbytes, as cache_memlimit changed it
+	debugging    atomic.Bool  // debugtime was used
+	clock        debugClock
+	prefixes     prefixStats
+	baseline     baseline
 }
 
 // New returns a Server. It starts nothing.
@@ -17,16 +37,118 @@ func New(config Config, env Env) (*Server, error) {
 	case env.Loops < 1:
 		return nil, ErrNoLoops
 	}
-	return &Server{config: config, env: env}, nil
+	if config.ItemSizeMax == 0 {
+		config.ItemSizeMax = itemSizeMax
+	}
+	if config.StatsPrefix == 0 {
+		config.StatsPrefix = ':'
+	}
+	set := &config.Settings
+	s := &Server{
+		config:  config,
+		env:     env,
+		classes: classSizes(set.GrowthFactor, set.ChunkSize, set.SlabChunkMax),
+		pastMS:  (env.StartedAtMS-startSlackMS)/1000*1000 + 1000,
+	}
+	if config.Compat == Compat1618 {
+		s.dialect = ascii.Old
+	}
+	s.verbosity.Store(int64(config.Verbosity))
+	s.limitBytes.Store(set.MaxBytes)
+	s.prefixes.enabled.Store(config.StatsDetail)
+	for i := range env.Loops {
+		s.workers = append(s.workers, newWorker(s, env.Store.Handle(i)))
+	}
+	return s, nil
 }
 
 // Open makes the session of a new connection of a loop.
 func (s *Server) Open(loop int, peer wire.Peer) wire.Session {
-	return &session{server: s, loop: loop, peer: peer}
+	return &session{worker: s.workers[loop]}
 }
 
 // Tick does a loop's periodic work: a delayed flush_all, the store's small
 // steps. Call it on the loop's goroutine, at least once a second.
 func (s *Server) Tick(loop int, nowMS int64) {
-	s.env.Store.Handle(loop).Tick(nowMS)
+	now := s.now(nowMS)
+	s.flushDue(now)
+	s.workers[loop].handle.Tick(now)
+}
+
+// worker is what the sessions of one loop share: the loop's way into the
+// store, its counters, and the scratch memory of the command that runs.
+type worker struct {
+	counters // first: its padding keeps loops apart
+
+	server  *Server
+	handle  *slab.Handle
+	dialect ascii.Dialect
+
+	// Of the turn that runs, see turn.go.
+	out      *wire.Out
+	now      int64
+	requests int
+	work     int
+	start    int
+
+	// Of the command that runs.
+	noreply bool
+	lineLen int // bytes of the line, with its end
+	lineCap int // capacity of the slice that began with it: capacities tell how far a part of it is in
+	unread  int // bytes at the end of the line that the command gave back
+	request ascii.Request
+	flags   ascii.Flags
+	scratch []byte
+}
+
+func newWorker(s *Server, h *slab.Handle) *worker {
+	return &worker{server: s, handle: h, dialect: s.dialect}
+}
+
+// reply answers a classic command, which noreply silences, errors too.
+func (w *worker) reply(text string) progress {
+	if !w.noreply {
+		w.out.Buf = append(w.out.Buf, text...)
+	}
+	return finished
+}
+
+// say answers whatever noreply says.
+func (w *worker) say(text string) progress {
+	w.out.Buf = append(w.out.Buf, text...)
+	return finished
+}
+
+// noteNoreply looks whether the last token is noreply.
+func (w *worker) noteNoreply() { w.noreply = string(w.request.Last()) == "noreply" }
+
+// find looks a locked key up, and counts what it did not find because of its
+// age or of flush_all.
+func (w *worker) find(l *slab.Locked) (slab.Item, bool) {
+	it, found := l.Find(w.now)
+	switch found {
+	case slab.Hit:
+		return it, true
+	case slab.Expired:
+		w.count(getExpired)
+	case slab.Flushed:
+		w.count(getFlushed)
+	}
+	return slab.Item{}, false
+}
+
+// cas is an item's token as clients see it.
+func (w *worker) cas(it slab.Item) uint64 {
+	if w.server.config.CASDisabled {
+		return 0
+	}
+	return it.CAS()
+}
+
+// shown is a token that the store gave, as clients see it.
+func (w *worker) shown(cas uint64) uint64 {
+	if w.server.config.CASDisabled {
+		return 0
+	}
+	return cas
 }

@@ -1,17 +1,161 @@
 package memcache
 
-import "github.com/pandabeardb/panda/wire"
+import (
+	"github.com/pandabeardb/panda/wire"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
 
+// state is what a session does with the next bytes.
+type state uint8
+
+const (
+	stateLine    state = iota // a command line
+	stateBody                 // the data of a store command, into its item
+	stateSkip                 // the data of a store command that failed
+	stateKeys                 // the keys of a get whose line is not used up
+	stateDiscard              // the rest of a line whose reply is known
+)
+
+// progress is how a piece of work ended.
+type progress uint8
+
+const (
+	working  progress = iota // the request goes on with the bytes that follow
+	finished                 // a request was answered
+	starved                  // nothing can be done without more bytes
+	full                     // the output is full, in the middle of a request
+	spent                    // the turn is over, in the middle of a request
+	closing                  // the conversation is over
+)
+
+// session is one client's conversation.
 type session struct {
-	server *Server
-	loop   int
-	peer   wire.Peer
+	worker  *worker
+	state   state
+	scanned int    // stateLine: bytes of an incomplete line that hold no newline
+	skip    int    // stateSkip: bytes to go
+	keys    keys   // stateKeys
+	verdict string // stateDiscard: the reply when the line ends
+	store   store  // stateBody
 }
 
+// Feed implements wire.Session.
 func (s *session) Feed(in []byte, out *wire.Out) (int, wire.Next) {
-	out.Buf = append(out.Buf, "SERVER_ERROR not built yet\r\n"...)
-	return len(in), wire.Close
+	w := s.worker
+	w.beginTurn(out)
+	n, next := s.run(in)
+	w.endTurn()
+	return n, next
 }
-func (s *session) Body() []byte                    { return nil }
-func (s *session) Filled(int, *wire.Out) wire.Next { return wire.Close }
-func (s *session) Close()                          {}
+
+// run does requests until the input, the output or the turn ends.
+func (s *session) run(in []byte) (used int, next wire.Next) {
+	w := s.worker
+	for used < len(in) {
+		n, p := s.step(in[used:])
+		used += n
+		switch p {
+		case working:
+		case finished:
+			if w.out.Full() {
+				return used, wire.Full
+			}
+			if w.turnOver() {
+				return used, w.yield(used < len(in))
+			}
+		case starved:
+			return used, wire.More
+		case full:
+			return used, wire.Full
+		case spent:
+			return used, w.yield(true)
+		case closing:
+			return used, wire.Close
+		}
+	}
+	return used, wire.More
+}
+
+// step does one piece of work on in, and returns how much of in it took.
+func (s *session) step(in []byte) (n int, p progress) {
+	switch s.state {
+	case stateLine:
+		return s.line(in)
+	case stateBody:
+		return s.body(in)
+	case stateSkip:
+		n = min(s.skip, len(in))
+		if s.skip -= n; s.skip > 0 {
+			return n, working
+		}
+		s.state = stateLine
+		return n, finished
+	case stateKeys:
+		return s.moreKeys(in)
+	default:
+		return s.discard(in)
+	}
+}
+
+// line runs the command line that in begins with.
+func (s *session) line(in []byte) (n int, p progress) {
+	line, n := ascii.Line(in[s.scanned:])
+	if n == 0 {
+		return s.incomplete(in)
+	}
+	if s.scanned > 0 {
+		line, n = ascii.Line(in)
+		s.scanned = 0
+	}
+	w := s.worker
+	w.unread = 0
+	p = w.command(s, line, n)
+	return n - w.unread, p
+}
+
+// incomplete decides about a line without an end. As in memcached, more than
+// MaxLine bytes of it are hopeless unless it is a get, whose keys are taken as
+// they come.
+func (s *session) incomplete(in []byte) (n int, p progress) {
+	if len(in) <= ascii.MaxLine {
+		s.scanned = len(in)
+		return 0, starved
+	}
+	s.scanned = 0
+	return s.longGet(in)
+}
+
+// discard drops the rest of a line, and answers at its end.
+func (s *session) discard(in []byte) (n int, p progress) {
+	if _, n = ascii.Line(in); n == 0 {
+		return len(in), starved
+	}
+	s.worker.say(s.verdict)
+	s.verdict = ""
+	s.state = stateLine
+	return n, finished
+}
+
+// Body implements wire.Session.
+func (s *session) Body() []byte {
+	if s.state != stateBody {
+		return nil
+	}
+	return s.store.room()
+}
+
+// Filled implements wire.Session. The \r\n behind a value always comes by
+// Feed, so that a value's last byte finishes nothing.
+func (s *session) Filled(n int, _ *wire.Out) wire.Next {
+	s.store.got += n
+	return wire.More
+}
+
+// Close implements wire.Session.
+func (s *session) Close() {
+	if s.state == stateBody {
+		s.worker.handle.Discard(s.store.item)
+		s.store = store{}
+	}
+	s.state = stateDiscard
+}

@@ -1,0 +1,236 @@
+package memcache
+
+import (
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
+
+// numberMax is the longest number: 20 digits of 2^64-1. INCR_MAX_STORAGE_LEN
+const numberMax = 20
+
+func deleteKey(w *worker, _ *session) progress {
+	r := &w.request
+	key := r.Token(1)
+	if w.dialect == ascii.New {
+		w.noteNoreply()
+	} else if r.Len() > 2 {
+		w.noteNoreply()
+		zero := string(r.Token(2)) == "0"
+		if !(r.Len() == 3 && (zero || w.noreply) || r.Len() == 4 && zero && w.noreply) {
+			return w.reply("CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n")
+		}
+	}
+	if len(key) > ascii.MaxKey {
+		return w.reply(replyFormat)
+	}
+	if w.server.prefixes.enabled.Load() {
+		w.server.prefixes.delete(w.server.config.StatsPrefix, key)
+	}
+	hk := w.handle.Key(0, key)
+	if w.remove(&hk) {
+		w.count(deleteHits)
+		return w.reply("DELETED\r\n")
+	}
+	w.count(deleteMisses)
+	return w.reply(replyNotFound)
+}
+
+func touch(w *worker, _ *session) progress {
+	r := &w.request
+	w.noteNoreply()
+	key := r.Token(1)
+	if len(key) > ascii.MaxKey {
+		return w.reply(replyFormat)
+	}
+	exptime, ok := w.dialect.Int32(r.Token(2))
+	if !ok {
+		return w.reply(replyExptime)
+	}
+	expiresAtMS := w.server.expiresAtMS(exptime, w.now)
+	hk := w.handle.Key(0, key)
+	for {
+		l := w.handle.Lock(&hk)
+		it, found := w.find(&l)
+		if !found {
+			l.Unlock()
+			w.count(touchMisses)
+			return w.reply(replyNotFound)
+		}
+		if it, ok = l.Touch(it, expiresAtMS); ok {
+			l.Accessed(it, w.now)
+			l.Unlock()
+			w.count(touchHits)
+			return w.reply("TOUCHED\r\n")
+		}
+		l.Unlock()
+		if w.handle.MakeRoom() != nil {
+			return w.reply(replyNoMemory)
+		}
+	}
+}
+
+func increment(w *worker, _ *session) progress { return w.arithmetic(false) }
+func decrement(w *worker, _ *session) progress { return w.arithmetic(true) }
+
+func (w *worker) arithmetic(down bool) progress {
+	r := &w.request
+	w.noteNoreply()
+	key := r.Token(1)
+	if len(key) > ascii.MaxKey {
+		return w.reply(replyFormat)
+	}
+	by, ok := w.dialect.Uint64(r.Token(2))
+	if !ok {
+		return w.reply("CLIENT_ERROR invalid numeric delta argument\r\n")
+	}
+	d := delta{by: by, down: down}
+	hk := w.handle.Key(0, key)
+	switch w.add(&hk, &d) {
+	case stored:
+		if !w.noreply {
+			w.out.Buf = append(ascii.AppendUint(w.out.Buf, d.value), '\r', '\n')
+		}
+		return finished
+	case notNumeric:
+		return w.reply(replyNonNumeric)
+	case noMemory:
+		return w.reply(replyOutOfMemory)
+	}
+	w.countDelta(down, incrMisses, decrMisses)
+	return w.reply(replyNotFound)
+}
+
+func (w *worker) countDelta(down bool, up, other counter) {
+	if down {
+		up = other
+	}
+	w.count(up)
+}
+
+// delta is an incr or decr, and what became of it.
+type delta struct {
+	by     uint64
+	down   bool
+	wanted uint64 // the token that the item must have; 0: any
+	newCAS uint64 // the token that it gets; 0: the store chooses
+	touch  bool   // with a new expiry
+	newMS  int64  // which
+
+	value    uint64
+	cas      uint64
+	beforeMS int64 // the expiry that the item had
+}
+
+// add adds to a number. The outcome is stored, notFound, exists, notNumeric or
+// noMemory.
+func (w *worker) add(hk *slab.Key, d *delta) outcome {
+	for {
+		if o := w.addOnce(hk, d); o != retry {
+			return o
+		}
+	}
+}
+
+func (w *worker) addOnce(hk *slab.Key, d *delta) outcome {
+	l := w.handle.Lock(hk)
+	it, found := w.find(&l)
+	o := d.look(w, it, found)
+	if o != stored {
+		l.Unlock()
+		return o
+	}
+	d.beforeMS = it.ExpiresAtMS()
+	digits := ascii.AppendUint(w.scratch[:0], d.value)
+	w.scratch = digits
+	if it.Large() || len(digits) > it.ValueLen() {
+		return w.addMoved(hk, d, &l, it)
+	}
+	var ok bool
+	if d.touch {
+		if it, ok = l.Touch(it, d.newMS); !ok {
+			return w.roomAndRetry(&l)
+		}
+	}
+	for len(w.scratch) < it.ValueLen() {
+		w.scratch = append(w.scratch, ' ')
+	}
+	if it, ok = l.SetValue(it, w.scratch, d.newCAS); !ok {
+		return w.roomAndRetry(&l)
+	}
+	d.cas = w.cas(it)
+	l.Unlock()
+	w.countDelta(d.down, incrHits, decrHits)
+	return stored
+}
+
+func (w *worker) roomAndRetry(l *slab.Locked) outcome {
+	l.Unlock()
+	if w.handle.MakeRoom() != nil {
+		return noMemory
+	}
+	return retry
+}
+
+// look computes the new value of a locked item.
+func (d *delta) look(w *worker, it slab.Item, found bool) outcome {
+	switch {
+	case !found:
+		return notFound
+	case it.ValueLen() == 0 || w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen()) > w.server.config.Settings.SlabChunkMax:
+		return notNumeric // as in memcached, nothing that is longer than a chunk is a number
+	case d.wanted != 0 && d.wanted != w.cas(it):
+		return exists
+	}
+	v, ok := ascii.Strtoull(it.Segment(0))
+	switch {
+	case !ok:
+		return notNumeric
+	case !d.down:
+		d.value = v + d.by
+	case d.by > v:
+		d.value = 0
+	default:
+		d.value = v - d.by
+	}
+	return stored
+}
+
+// addMoved stores the new value in a new item: it is longer than the old one,
+// or the old one is large and may be on its way out of the server.
+func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) outcome {
+	seen := versionOf(it)
+	spec := slab.Spec{
+		ValueLen: max(seen.len, len(w.scratch)), Flags: it.Flags(), ExpiresAtMS: seen.expiresAtMS, CAS: d.newCAS, Evictable: true,
+	}
+	if d.touch {
+		spec.ExpiresAtMS = d.newMS
+	}
+	l.Unlock()
+	moved, err := w.handle.Reserve(hk, spec)
+	if err != nil {
+		return noMemory
+	}
+	moved.WriteAt(w.scratch, 0)
+	for off := len(w.scratch); off < spec.ValueLen; {
+		piece := moved.Segment(off)
+		for i := range piece {
+			piece[i] = ' '
+		}
+		off += len(piece)
+	}
+	again := w.handle.Lock(hk)
+	now, found := w.find(&again)
+	if !found || versionOf(now) != seen {
+		again.Unlock()
+		w.handle.Discard(moved)
+		return retry
+	}
+	d.cas = again.Put(moved, w.now)
+	again.Unlock()
+	if d.cas == 0 {
+		return noMemory
+	}
+	d.cas = w.shown(d.cas)
+	w.countDelta(d.down, incrHits, decrHits)
+	return stored
+}

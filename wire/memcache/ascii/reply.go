@@ -1,0 +1,63 @@
+package ascii
+
+import "strconv"
+
+// AppendUint appends v in decimal.
+func AppendUint(dst []byte, v uint64) []byte {
+	if v < 10 {
+		return append(dst, byte('0'+v))
+	}
+	return strconv.AppendUint(dst, v, 10)
+}
+
+// AppendValueHead appends the line before a value: VALUE <key> <flags> <n>.
+func AppendValueHead(dst, key []byte, flags uint32, n int) []byte {
+	dst = append(dst, "VALUE "...)
+	dst = append(dst, key...)
+	dst = append(dst, ' ')
+	dst = AppendUint(dst, uint64(flags))
+	dst = append(dst, ' ')
+	dst = AppendUint(dst, uint64(n))
+	return append(dst, '\r', '\n')
+}
+
+// AppendValueHeadCAS is AppendValueHead with the token that gets shows.
+func AppendValueHeadCAS(dst, key []byte, flags uint32, n int, cas uint64) []byte {
+	dst = AppendValueHead(dst, key, flags, n)
+	dst = append(dst[:len(dst)-2], ' ')
+	dst = AppendUint(dst, cas)
+	return append(dst, '\r', '\n')
+}
+
+// AppendFlag appends a meta reply's flag with a number: " c123".
+func AppendFlag(dst []byte, letter byte, v uint64) []byte {
+	return AppendUint(append(dst, ' ', letter), v)
+}
+
+// AppendFlagKey appends a meta reply's k, with a b behind it for a key that is
+// shown in base64.
+func AppendFlagKey(dst, key []byte, encoded bool) []byte {
+	dst = append(dst, " k"...)
+	if !encoded {
+		return append(dst, key...)
+	}
+	return append(AppendEncoded(dst, key), " b"...)
+}
+
+// AppendStat appends a line of stats.
+func AppendStat(dst []byte, name, value string) []byte {
+	dst = append(dst, "STAT "...)
+	dst = append(dst, name...)
+	dst = append(dst, ' ')
+	dst = append(dst, value...)
+	return append(dst, '\r', '\n')
+}
+
+// AppendStatUint appends a line of stats with a number.
+func AppendStatUint(dst []byte, name string, v uint64) []byte {
+	dst = append(dst, "STAT "...)
+	dst = append(dst, name...)
+	dst = append(dst, ' ')
+	dst = AppendUint(dst, v)
+	return append(dst, '\r', '\n')
+}

@@ -1,0 +1,282 @@
+package memcache
+
+import (
+	"bytes"
+
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
+
+// keys is what a get that was interrupted in its list of keys needs to go on.
+type keys struct {
+	expiresAtMS int64 // gat: the new expiry
+	cas         bool  // gets, gats
+	touch       bool  // gat, gats
+	any         bool  // a key was seen
+}
+
+func getPlain(w *worker, s *session) progress    { return w.get(s, keys{}) }
+func getCAS(w *worker, s *session) progress      { return w.get(s, keys{cas: true}) }
+func getTouch(w *worker, s *session) progress    { return w.getTouch(s, keys{touch: true}) }
+func getTouchCAS(w *worker, s *session) progress { return w.getTouch(s, keys{touch: true, cas: true}) }
+
+func (w *worker) get(s *session, k keys) progress {
+	line := w.request.Line()
+	list := line[len(ascii.Word(line)):]
+	if first, _ := ascii.Key(list); len(first) == 0 {
+		return w.missingTokens()
+	}
+	s.keys = k
+	return w.list(s, list, w.out.Mark())
+}
+
+func (w *worker) getTouch(s *session, k keys) progress {
+	line := w.request.Line()
+	exptime, list := ascii.Key(line[len(ascii.Word(line)):])
+	if len(exptime) == 0 {
+		return w.missingTokens()
+	}
+	if first, _ := ascii.Key(list); len(first) == 0 && w.dialect == ascii.New {
+		return w.missingTokens()
+	}
+	seconds, ok := w.dialect.Int32(exptime)
+	if !ok {
+		return w.say(replyExptime)
+	}
+	k.expiresAtMS = w.server.expiresAtMS(seconds, w.now)
+	s.keys = k
+	return w.list(s, list, w.out.Mark())
+}
+
+func (w *worker) missingTokens() progress {
+	if w.dialect == ascii.Old {
+		return w.say(replyError)
+	}
+	return w.say(replyFormat)
+}
+
+// list answers the keys of a whole list. An overlong key takes back what the
+// command answered before. When the output is full or the turn over it stops,
+// and leaves the rest of the line unread for moreKeys; by then it is sure that
+// no overlong key comes.
+func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
+	for {
+		key, rest := ascii.Key(list)
+		if len(key) == 0 {
+			return w.say(replyEnd)
+		}
+		if len(key) > ascii.MaxKey {
+			w.out.Rewind(start)
+			return w.say(replyFormat)
+		}
+		w.value(key, &s.keys)
+		list = rest
+		stop := working
+		switch {
+		case w.out.Full():
+			stop = full
+		case w.workDone():
+			stop = spent
+		default:
+			continue
+		}
+		if len(list) == 0 {
+			return w.say(replyEnd)
+		}
+		if hasLongKey(list) {
+			w.out.Rewind(start)
+			return w.say(replyFormat)
+		}
+		w.unread = w.lineLen - (w.lineCap - cap(list))
+		s.state = stateKeys
+		return stop
+	}
+}
+
+func hasLongKey(list []byte) bool {
+	for {
+		key, rest := ascii.Key(list)
+		if len(key) > ascii.MaxKey {
+			return true
+		}
+		if len(rest) == 0 {
+			return false
+		}
+		list = rest
+	}
+}
+
+// value answers one key.
+func (w *worker) value(key []byte, k *keys) {
+	hit := false
+	k.any = true
+	if k.touch {
+		hit = w.valueTouch(key, k)
+	} else {
+		hk := w.handle.Key(0, key)
+		l := w.handle.Lock(&hk)
+		it, found := w.find(&l)
+		if hit = found; hit {
+			l.Accessed(it, w.now)
+			w.appendItem(&l, it, key, k.cas)
+		}
+		l.Unlock()
+		if hit {
+			w.count(getHits)
+		} else {
+			w.count(getMisses)
+			w.discovery(key)
+		}
+	}
+	if w.server.prefixes.enabled.Load() {
+		w.server.prefixes.get(w.server.config.StatsPrefix, key, hit)
+	}
+}
+
+func (w *worker) valueTouch(key []byte, k *keys) bool {
+	hk := w.handle.Key(0, key)
+	for {
+		l := w.handle.Lock(&hk)
+		it, found := w.find(&l)
+		if !found {
+			l.Unlock()
+			w.count(touchMisses)
+			return false
+		}
+		it, ok := l.Touch(it, k.expiresAtMS)
+		if !ok {
+			l.Unlock()
+			if w.handle.MakeRoom() == nil {
+				continue
+			}
+			w.count(touchMisses)
+			return false
+		}
+		l.Accessed(it, w.now)
+		w.appendItem(&l, it, key, k.cas)
+		l.Unlock()
+		w.count(touchHits)
+		return true
+	}
+}
+
+// appendItem answers with a locked item: VALUE line, value, end of line.
+func (w *worker) appendItem(l *slab.Locked, it slab.Item, key []byte, withCAS bool) {
+	out := w.out
+	n := it.ValueLen()
+	if withCAS {
+		out.Buf = ascii.AppendValueHeadCAS(out.Buf, key, it.Flags(), n, w.cas(it))
+	} else {
+		out.Buf = ascii.AppendValueHead(out.Buf, key, it.Flags(), n)
+	}
+	w.appendValue(l, it, n)
+}
+
+// appendValue answers with the value and \r\n: a small one is copied under the
+// lock, a large one is pinned and written from where it lies.
+func (w *worker) appendValue(l *slab.Locked, it slab.Item, n int) {
+	out := w.out
+	switch {
+	case !it.Large():
+		out.Buf = append(out.Buf, it.Value()...)
+	case n < wire.PinMin:
+		out.Buf = it.AppendValue(out.Buf)
+	default:
+		w.pinValue(l, it, n)
+	}
+	out.Buf = append(out.Buf, '\r', '\n')
+}
+
+func (w *worker) pinValue(l *slab.Locked, it slab.Item, n int) {
+	token := l.Pin(it)
+	for off := 0; off < n; {
+		piece := it.Segment(off)
+		if off += len(piece); off < n {
+			w.out.Pin(piece, nil, 0)
+		} else {
+			w.out.Pin(piece, w.handle, token)
+		}
+	}
+}
+
+// moreKeys goes on with the list of a get that was interrupted: because the
+// output was full, the turn over, or its line longer than what had come. What
+// was answered before may be written already, so that an overlong key is an
+// error behind it.
+func (s *session) moreKeys(in []byte) (n int, p progress) {
+	w := s.worker
+	w.unread = 0
+	if line, n := ascii.Line(in); n > 0 {
+		w.lineLen, w.lineCap = n, cap(line)
+		s.state = stateLine
+		line = w.cut(line)
+		if first, _ := ascii.Key(line); len(first) == 0 && !s.keys.any {
+			return n, w.missingTokens()
+		}
+		p = w.list(s, line, w.out.Mark())
+		return n - w.unread, p
+	}
+	for n < len(in) {
+		key, rest := ascii.Key(in[n:])
+		if w.dialect == ascii.Old && bytes.IndexByte(key, 0) >= 0 {
+			return s.endKeys(key, len(in))
+		}
+		unfinished := len(rest) == 0
+		if len(key) > ascii.MaxKey+1 || len(key) > ascii.MaxKey && !unfinished { // one byte may be the \r of the line's end
+			s.state, s.verdict = stateDiscard, replyFormat
+			return len(in), working
+		}
+		if unfinished {
+			return len(in) - len(key), starved
+		}
+		w.value(key, &s.keys)
+		n = len(in) - len(rest)
+		if w.out.Full() {
+			return n, full
+		}
+		if w.workDone() {
+			return n, spent
+		}
+	}
+	return n, starved
+}
+
+// endKeys answers the last key of a list that a NUL ends, in the old dialect.
+func (s *session) endKeys(key []byte, n int) (int, progress) {
+	s.state, s.verdict = stateDiscard, replyEnd
+	if key = s.worker.cut(key); len(key) > 0 {
+		s.worker.value(key, &s.keys)
+	}
+	return n, working
+}
+
+// cut ends a C string at its NUL in the old dialect.
+func (w *worker) cut(line []byte) []byte {
+	if w.dialect == ascii.Old {
+		if end := bytes.IndexByte(line, 0); end >= 0 {
+			return line[:end]
+		}
+	}
+	return line
+}
+
+// longGet takes the first keys of a line that is longer than what has come.
+func (s *session) longGet(in []byte) (n int, p progress) {
+	spaces := 0
+	for spaces < len(in) && in[spaces] == ' ' {
+		spaces++
+	}
+	name := ascii.Word(in[spaces:])
+	plain := string(name) == "get"
+	if spaces > ascii.MaxSpaces || !plain && string(name) != "gets" || len(in) == spaces+len(name) {
+		return 0, closing
+	}
+	if spaces > 0 && s.worker.dialect == ascii.New {
+		s.state, s.verdict = stateDiscard, replyError
+		return spaces, working
+	}
+	s.keys = keys{cas: !plain}
+	s.state = stateKeys
+	return spaces + len(name), working
+}

@@ -1,0 +1,286 @@
+package memcache
+
+import (
+	"fmt"
+	"math/bits"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/pandabeardb/panda/wire"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
+
+const (
+	uptimeSlackSeconds = 60 // ITEM_UPDATE_INTERVAL: memcached is two seconds old when it starts
+	slabClassMax       = 64 // MAX_NUMBER_OF_SLAB_CLASSES
+	pointerBits        = 32 << (^uint(0) >> 63)
+)
+
+// baseline is what the layer below had counted at `stats reset`.
+type baseline struct {
+	mu        sync.Mutex
+	transport wire.Transport
+}
+
+func stats(w *worker, _ *session) progress {
+	r := &w.request
+	s := w.server
+	w.publish()
+	switch sub := r.Token(1); {
+	case r.Len() == 1:
+		s.appendGeneral(w)
+	case w.is(sub, "reset"):
+		s.reset()
+		return w.say("RESET\r\n")
+	case w.is(sub, "detail"):
+		return w.statsDetail()
+	case w.is(sub, "settings"):
+		s.appendSettings(w)
+	case w.is(sub, "cachedump"):
+		return w.refuseCachedump()
+	case w.is(sub, "conns"), w.is(sub, "extstore"):
+		return w.say(replyError)
+	case string(sub) == "sizes" && !s.config.Settings.TrackSizes:
+		w.say("STAT sizes_status disabled\r\n")
+	case string(sub) == "items" && s.env.Store.Stats().Items == 0:
+	default:
+		return w.say(replyError)
+	}
+	return w.say(replyEnd)
+}
+
+func (w *worker) statsDetail() progress {
+	s := w.server
+	if s.config.DumpDisabled && w.dialect == ascii.New {
+		return w.say("CLIENT_ERROR stats detail not allowed\r\n")
+	}
+	switch arg := w.request.Token(2); {
+	case w.is(arg, "on"):
+		s.prefixes.enabled.Store(true)
+	case w.is(arg, "off"):
+		s.prefixes.enabled.Store(false)
+	case w.is(arg, "dump"):
+		w.out.Buf = s.prefixes.appendDump(w.out.Buf)
+		return finished
+	default:
+		return w.say("CLIENT_ERROR usage: stats detail on|off|dump\r\n")
+	}
+	return w.say(replyOK)
+}
+
+// refuseCachedump refuses what memcached refuses; the dump itself is to come.
+func (w *worker) refuseCachedump() progress {
+	r := &w.request
+	if w.server.config.DumpDisabled {
+		return w.say("CLIENT_ERROR stats cachedump not allowed\r\n")
+	}
+	if r.Len() < 4 {
+		return w.say(replyBadLine)
+	}
+	class, ok1 := w.dialect.Uint32(r.Token(2))
+	_, ok2 := w.dialect.Uint32(r.Token(3))
+	switch {
+	case !ok1 || !ok2:
+		return w.say(replyFormat)
+	case class >= slabClassMax:
+		return w.say("CLIENT_ERROR Illegal slab id\r\n")
+	}
+	return w.say(replyError)
+}
+
+func (s *Server) transport() wire.Transport {
+	if s.env.Transport == nil {
+		return wire.Transport{}
+	}
+	return s.env.Transport()
+}
+
+// reset zeroes the totals; what is current stays.
+func (s *Server) reset() {
+	s.resetCounters()
+	s.prefixes.clear()
+	s.env.Store.ResetStats()
+	s.baseline.mu.Lock()
+	s.baseline.transport = s.transport()
+	s.baseline.mu.Unlock()
+}
+
+// sinceReset is what the layer below counted since the last reset.
+func (s *Server) sinceReset() wire.Transport {
+	t := s.transport()
+	s.baseline.mu.Lock()
+	defer s.baseline.mu.Unlock()
+	base := &s.baseline.transport
+	t.TotalConnections -= base.TotalConnections
+	t.RejectedConnections -= base.RejectedConnections
+	t.IdleKicks -= base.IdleKicks
+	t.BytesRead -= base.BytesRead
+	t.BytesWritten -= base.BytesWritten
+	t.ListenDisabled -= base.ListenDisabled
+	return t
+}
+
+// statList is a list of STAT lines that grows.
+type statList []byte
+
+func (l *statList) u(name string, v uint64)      { *l = ascii.AppendStatUint(*l, name, v) }
+func (l *statList) n(name string, v int64)       { l.s(name, strconv.FormatInt(v, 10)) }
+func (l *statList) s(name, v string)             { *l = ascii.AppendStat(*l, name, v) }
+func (l *statList) f(name, format string, v any) { l.s(name, fmt.Sprintf(format, v)) }
+
+func (l *statList) yes(name string, v bool) {
+	if v {
+		l.s(name, "yes")
+	} else {
+		l.s(name, "no")
+	}
+}
+
+// or appends v, or what memcached prints for a setting that was not given.
+func (l *statList) or(name, v, none string) {
+	if v == "" {
+		v = none
+	}
+	l.s(name, v)
+}
+
+// zeros appends counters of machinery that we do not have, and that therefore
+// never counted anything.
+func (l *statList) zeros(names ...string) {
+	for _, name := range names {
+		l.u(name, 0)
+	}
+}
+
+// appendGeneral appends `stats`: the names and order of memcached, started as
+// Settings say.
+func (s *Server) appendGeneral(w *worker) {
+	l := statList(w.out.Buf)
+	t := s.sinceReset()
+	s.appendProcess(&l, w.now, &t)
+	s.appendCommands(&l)
+	s.appendConnections(&l, &t)
+	s.appendMachinery(&l)
+	s.appendItems(&l)
+	w.out.Buf = l
+}
+
+func (s *Server) appendProcess(l *statList, nowMS int64, t *wire.Transport) {
+	set := &s.config.Settings
+	l.n("pid", int64(s.env.PID))
+	l.n("uptime", (nowMS-(s.env.StartedAtMS-startSlackMS))/1000-uptimeSlackSeconds)
+	l.n("time", nowMS/1000)
+	l.s("version", s.config.Compat.Version())
+	l.s("libevent", "none")
+	l.n("pointer_size", pointerBits)
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) == nil {
+		l.s("rusage_user", fmt.Sprintf("%d.%06d", usage.Utime.Sec, usage.Utime.Usec))
+		l.s("rusage_system", fmt.Sprintf("%d.%06d", usage.Stime.Sec, usage.Stime.Usec))
+	}
+	l.n("max_connections", int64(set.MaxConns))
+	l.n("curr_connections", t.CurrentConnections)
+	l.n("total_connections", t.TotalConnections)
+	if set.MaxConnsFast {
+		l.n("rejected_connections", t.RejectedConnections)
+	}
+	l.n("connection_structures", t.CurrentConnections)
+	l.zeros("response_obj_oom", "response_obj_count", "response_obj_bytes",
+		"read_buf_count", "read_buf_bytes", "read_buf_bytes_free", "read_buf_oom", "reserved_fds")
+}
+
+func (s *Server) appendCommands(l *statList) {
+	hits, misses := s.total(getHits), s.total(getMisses)
+	touchHits, touchMisses := s.total(touchHits), s.total(touchMisses)
+	l.u("cmd_get", hits+misses)
+	l.u("cmd_set", s.total(setCommands))
+	l.u("cmd_flush", s.total(flushCommands))
+	l.u("cmd_touch", touchHits+touchMisses)
+	l.u("cmd_meta", s.total(metaCommands))
+	l.u("get_hits", hits)
+	l.u("get_misses", misses)
+	l.u("get_expired", s.total(getExpired))
+	l.u("get_flushed", s.total(getFlushed))
+	l.u("delete_misses", s.total(deleteMisses))
+	l.u("delete_hits", s.total(deleteHits))
+	l.u("incr_misses", s.total(incrMisses))
+	l.u("incr_hits", s.total(incrHits))
+	l.u("decr_misses", s.total(decrMisses))
+	l.u("decr_hits", s.total(decrHits))
+	l.u("cas_misses", s.total(casMisses))
+	l.u("cas_hits", s.total(casHits))
+	l.u("cas_badval", s.total(casBadValue))
+	l.u("touch_hits", touchHits)
+	l.u("touch_misses", touchMisses)
+	l.u("store_too_large", s.total(storeTooLarge))
+	l.u("store_no_memory", s.total(storeNoMemory))
+	l.zeros("auth_cmds", "auth_errors")
+}
+
+func (s *Server) appendConnections(l *statList, t *wire.Transport) {
+	set := &s.config.Settings
+	if set.IdleTimeoutSeconds > 0 {
+		l.n("idle_kicks", t.IdleKicks)
+	}
+	l.n("bytes_read", t.BytesRead)
+	l.n("bytes_written", t.BytesWritten)
+	l.n("limit_maxbytes", s.limitBytes.Load())
+	accepting := uint64(1)
+	if t.AcceptingPaused {
+		accepting = 0
+	}
+	l.u("accepting_conns", accepting)
+	l.n("listen_disabled_num", t.ListenDisabled)
+	l.zeros("time_in_listen_disabled_us")
+	l.n("threads", int64(set.NumThreads))
+	l.u("conn_yields", s.total(connYields))
+	index := s.env.Store.Stats().IndexBytes
+	l.n("hash_power_level", int64(bits.Len64(uint64(index)/8))-1)
+	l.n("hash_bytes", index)
+	l.zeros("hash_is_expanding")
+}
+
+func (s *Server) appendMachinery(l *statList) {
+	set := &s.config.Settings
+	if set.SlabReassign {
+		l.zeros("slab_reassign_rescues", "slab_reassign_chunk_rescues")
+		if s.dialect == ascii.Old {
+			l.zeros("slab_reassign_evictions_nomem")
+		}
+		l.zeros("slab_reassign_inline_reclaim", "slab_reassign_busy_items", "slab_reassign_busy_deletes")
+		if s.dialect == ascii.New {
+			l.zeros("slab_reassign_busy_nomem")
+			l.s("slab_reassign_last_busy_status", "none")
+		}
+		l.zeros("slab_reassign_running", "slabs_moved")
+	}
+	if set.LRUCrawler {
+		l.zeros("lru_crawler_running", "lru_crawler_starts")
+	}
+	if set.LRUMaintainerThread {
+		l.zeros("lru_maintainer_juggles")
+	}
+	l.zeros("malloc_fails", "log_worker_dropped", "log_worker_written", "log_watcher_skipped", "log_watcher_sent",
+		"log_watchers", "unexpected_napi_ids", "round_robin_fallback")
+}
+
+func (s *Server) appendItems(l *statList) {
+	set := &s.config.Settings
+	st := s.env.Store.Stats()
+	l.n("bytes", st.Bytes)
+	l.n("curr_items", st.Items)
+	l.n("total_items", st.TotalItems)
+	l.zeros("slab_global_page_pool")
+	l.n("expired_unfetched", st.ExpiredUnfetched)
+	l.n("evicted_unfetched", st.EvictedUnfetched)
+	if set.LRUMaintainerThread {
+		l.n("evicted_active", st.EvictedActive)
+	}
+	l.n("evictions", st.Evictions)
+	l.n("reclaimed", st.Reclaimed)
+	l.zeros("crawler_reclaimed", "crawler_items_checked", "lrutail_reflocked")
+	if set.LRUMaintainerThread {
+		l.zeros("moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims", "lru_bumps_dropped")
+	}
+}

@@ -1,0 +1,421 @@
+package memcache
+
+import (
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
+
+// mode is what a store command does with what is there.
+type mode uint8
+
+const (
+	modeSet mode = iota
+	modeAdd
+	modeReplace
+	modeAppend
+	modePrepend
+	modeCAS
+)
+
+// outcome is how a store command ended.
+type outcome uint8
+
+const (
+	stored outcome = iota
+	notStored
+	exists
+	notFound
+	noMemory
+	notNumeric
+	retry // not an outcome: what was looked at has changed, look again
+)
+
+// store is a store command whose data is on its way.
+type store struct {
+	item    slab.Item // reserved; its key is the command's
+	hash    uint64    // of the key
+	slot    uint16
+	mode    mode
+	noreply bool
+	meta    bool // ms: answer is mark
+	stale   bool // ms I with C: a token below the item's is good enough
+	vivify  bool // ms N with MA or MP: store when there is nothing to add to
+	marks   metaMarks
+	end     [valueEndBytes]byte // what came after the value
+	len     int                 // of the value
+	got     int                 // bytes of value and end that came
+	cas     uint64              // 0: no token was given
+	newCAS  uint64              // ms E, 0: the store chooses
+}
+
+func storeSet(w *worker, s *session) progress     { return w.update(s, modeSet) }
+func storeAdd(w *worker, s *session) progress     { return w.update(s, modeAdd) }
+func storeReplace(w *worker, s *session) progress { return w.update(s, modeReplace) }
+func storeAppend(w *worker, s *session) progress  { return w.update(s, modeAppend) }
+func storePrepend(w *worker, s *session) progress { return w.update(s, modePrepend) }
+func storeCAS(w *worker, s *session) progress     { return w.update(s, modeCAS) }
+
+// update begins a classic store command. When its line is wrong the new
+// dialect skips the data if it knows its length; the old one takes the data
+// for commands.
+func (w *worker) update(s *session, m mode) progress {
+	r := &w.request
+	if w.dialect == ascii.Old {
+		w.noteNoreply()
+	}
+	n, ok := w.valueLen(r.Token(4))
+	if w.dialect == ascii.New {
+		if !ok {
+			return w.say(replyFormat)
+		}
+		w.noteNoreply()
+	}
+	key := r.Token(1)
+	flags, flagsOK := r.CUint32(2, w.dialect)
+	exptime, exptimeOK := r.CInt32(3, w.dialect)
+	var cas uint64
+	casOK := true
+	if m == modeCAS {
+		cas, casOK = w.dialect.Uint64(r.Token(5))
+		casOK = casOK && r.Len() > 5
+	}
+	if !ok || len(key) > ascii.MaxKey || !flagsOK || !exptimeOK || !casOK {
+		w.reply(replyFormat)
+		if w.dialect == ascii.Old {
+			return finished
+		}
+		return s.skipData(n)
+	}
+	if w.server.prefixes.enabled.Load() {
+		w.server.prefixes.set(w.server.config.StatsPrefix, key)
+	}
+	s.store.mode, s.store.meta, s.store.cas, s.store.newCAS = m, false, cas, 0
+	return w.reserve(s, key, slab.Spec{
+		ValueLen:    n,
+		Flags:       flags,
+		ExpiresAtMS: w.server.expiresAtMS(exptime, w.now),
+		Evictable:   true,
+	})
+}
+
+// valueLen reads the length of a data block.
+func (w *worker) valueLen(token []byte) (n int, ok bool) {
+	v, ok := w.dialect.Int32(token)
+	return int(v), ok && v >= 0 && v <= valueLenMax
+}
+
+// skipData leaves a failed command's data block unread.
+func (s *session) skipData(n int) progress {
+	s.skip = n + valueEndBytes
+	s.state = stateSkip
+	return working
+}
+
+// reserve gets memory for the data of a store command, of which s.store knows
+// the rest. A set that fails removes what it was meant to replace.
+func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
+	hk := w.handle.Key(0, key)
+	st := &s.store
+	text := replyTooLarge
+	if w.server.fits(len(key), spec.Flags, spec.ValueLen) {
+		it, err := w.handle.Reserve(&hk, spec)
+		if err == nil {
+			w.count(setCommands)
+			st.item, st.hash, st.slot = it, hk.Hash, hk.Slot
+			st.noreply, st.len, st.got = w.noreply, spec.ValueLen, 0
+			s.state = stateBody
+			return working
+		}
+		text = replyNoMemory
+		w.count(storeNoMemory)
+	} else {
+		w.count(storeTooLarge)
+	}
+	if st.mode == modeSet || st.meta {
+		w.remove(&hk)
+	}
+	if st.meta {
+		w.say(text)
+	} else {
+		w.reply(text)
+	}
+	return s.skipData(spec.ValueLen)
+}
+
+// remove takes a key out and reports whether it was there.
+func (w *worker) remove(hk *slab.Key) bool {
+	l := w.handle.Lock(hk)
+	it, found := w.find(&l)
+	if found {
+		l.Remove(it)
+	}
+	l.Unlock()
+	return found
+}
+
+// room is the memory in which the next bytes of the value belong.
+func (st *store) room() []byte {
+	if st.got >= st.len {
+		return nil
+	}
+	return st.item.Segment(st.got)
+}
+
+// body takes the data of a store command as it comes.
+func (s *session) body(in []byte) (n int, p progress) {
+	st := &s.store
+	for st.got < st.len {
+		if n == len(in) {
+			return n, starved
+		}
+		c := copy(st.item.Segment(st.got), in[n:])
+		st.got += c
+		n += c
+	}
+	c := copy(st.end[st.got-st.len:], in[n:])
+	st.got += c
+	n += c
+	if st.got < st.len+valueEndBytes {
+		return n, starved
+	}
+	s.state = stateLine
+	return n, s.worker.finish(st)
+}
+
+// finish stores what has come, and answers.
+func (w *worker) finish(st *store) progress {
+	if st.end != [valueEndBytes]byte{'\r', '\n'} {
+		w.handle.Discard(st.item)
+		st.item = slab.Item{}
+		w.noreply = st.noreply && !st.meta
+		return w.reply(replyBadData)
+	}
+	hk := slab.Key{Bytes: st.item.Key(), Hash: st.hash, Slot: st.slot}
+	if st.meta {
+		return w.finishMeta(st, &hk)
+	}
+	o, _, _ := w.put(st, &hk)
+	st.item = slab.Item{}
+	if st.noreply {
+		return finished
+	}
+	return w.say(outcomeReplies[o])
+}
+
+var outcomeReplies = [...]string{
+	stored:    replyStored,
+	notStored: replyNotStored,
+	exists:    replyExists,
+	notFound:  replyNotFound,
+	noMemory:  replyNoMemory,
+}
+
+// put stores a filled item as its mode says, or discards it. cas and size are
+// those of the item that was stored.
+func (w *worker) put(st *store, hk *slab.Key) (o outcome, cas uint64, size int) {
+	if st.mode == modeAppend || st.mode == modePrepend {
+		return w.extend(st, hk)
+	}
+	for {
+		l := w.handle.Lock(hk)
+		o = stored
+		if st.mode != modeSet {
+			o = w.admit(st, hk, &l)
+		}
+		if o == retry {
+			continue // admit unlocked
+		}
+		if o == stored {
+			cas = l.Put(st.item, w.now)
+			l.Unlock()
+			return placed(cas), cas, st.len
+		}
+		l.Unlock()
+		w.handle.Discard(st.item)
+		return o, 0, st.len
+	}
+}
+
+// placed is the outcome of a Put: an index that is full takes no new item.
+func placed(cas uint64) outcome {
+	if cas == 0 {
+		return noMemory
+	}
+	return stored
+}
+
+// admit decides whether a filled item may be stored. retry: it had to be made
+// again, and the shard was unlocked for that.
+func (w *worker) admit(st *store, hk *slab.Key, l *slab.Locked) outcome {
+	old, found := w.find(l)
+	switch st.mode {
+	case modeAdd:
+		if found {
+			return notStored
+		}
+	case modeReplace:
+		if !found {
+			return notStored
+		}
+	case modeCAS:
+		if !found {
+			w.count(casMisses)
+			return notFound
+		}
+		have := w.cas(old)
+		switch {
+		case st.cas == 0 || w.server.config.CASDisabled:
+		case st.cas == have:
+			w.count(casHits)
+			return stored
+		case st.stale && st.cas < have:
+			return w.admitStale(st, hk, l, old)
+		}
+		w.count(casBadValue)
+		return exists
+	}
+	return stored
+}
+
+// admitStale lets an item in by an old token: it keeps the expiry of what it
+// replaces, and is stale.
+func (w *worker) admitStale(st *store, hk *slab.Key, l *slab.Locked, old slab.Item) outcome {
+	if expiresAtMS := old.ExpiresAtMS(); expiresAtMS != st.item.ExpiresAtMS() {
+		l.Unlock()
+		return w.remake(st, hk, expiresAtMS)
+	}
+	st.item.SetStale(true)
+	st.item.SetTokenSent(old.TokenSent())
+	w.count(casHits)
+	return stored
+}
+
+// remake reserves the filled item again with another expiry.
+func (w *worker) remake(st *store, hk *slab.Key, expiresAtMS int64) outcome {
+	it, err := w.handle.Reserve(hk, slab.Spec{
+		ValueLen: st.len, Flags: st.item.Flags(), ExpiresAtMS: expiresAtMS, CAS: st.newCAS, Evictable: true,
+	})
+	if err != nil {
+		return retry // as good as an item that was evicted meanwhile
+	}
+	it.SetKeyEncoded(st.item.KeyEncoded())
+	it.CopyValue(0, st.item)
+	hk.Bytes = it.Key()
+	w.handle.Discard(st.item)
+	st.item = it
+	return retry
+}
+
+// itemVersion tells whether an item is still the one that was seen.
+type itemVersion struct {
+	cas         uint64
+	len         int
+	expiresAtMS int64
+}
+
+func versionOf(it slab.Item) itemVersion {
+	return itemVersion{it.CAS(), it.ValueLen(), it.ExpiresAtMS()}
+}
+
+// extension is an append or prepend between its two locks.
+type extension struct {
+	old    slab.Item
+	seen   itemVersion
+	spec   slab.Spec // of the longer item
+	pin    uint64
+	pinned bool
+}
+
+// extend adds the filled item's value to what is there. The longer item is
+// reserved while nothing is locked, so what is there may change meanwhile.
+func (w *worker) extend(st *store, hk *slab.Key) (o outcome, cas uint64, size int) {
+	for {
+		var x extension
+		o, cas = w.extendLook(st, hk, &x)
+		if o != retry {
+			return o, cas, st.len
+		}
+		o, cas = w.extendPut(st, hk, &x)
+		if x.pinned {
+			w.handle.Release(x.pin)
+		}
+		switch o {
+		case stored:
+			w.handle.Discard(st.item)
+			return o, cas, x.spec.ValueLen
+		case retry:
+		default:
+			w.handle.Discard(st.item)
+			return o, 0, st.len
+		}
+	}
+}
+
+// extendLook sees what is there. An outcome other than retry is final, and the
+// filled item is gone.
+func (w *worker) extendLook(st *store, hk *slab.Key, x *extension) (o outcome, cas uint64) {
+	l := w.handle.Lock(hk)
+	old, found := w.find(&l)
+	switch {
+	case !found && st.vivify:
+		cas = l.Put(st.item, w.now)
+		l.Unlock()
+		return placed(cas), cas
+	case !found:
+		o = notStored
+	case st.cas != 0 && st.cas != w.cas(old):
+		o = exists
+	default:
+		x.old, x.seen, x.pinned = old, versionOf(old), old.Large()
+		x.spec = slab.Spec{
+			ValueLen: x.seen.len + st.len, Flags: old.Flags(), ExpiresAtMS: x.seen.expiresAtMS, CAS: st.newCAS, Evictable: true,
+		}
+		if x.pinned {
+			x.pin = l.Pin(old)
+		}
+		l.Unlock()
+		return retry, 0
+	}
+	l.Unlock()
+	w.handle.Discard(st.item)
+	return o, 0
+}
+
+// extendPut makes the longer item and stores it, if what was there still is. A
+// pinned value is copied without the lock.
+func (w *worker) extendPut(st *store, hk *slab.Key, x *extension) (o outcome, cas uint64) {
+	if !w.server.fits(len(hk.Bytes), x.spec.Flags, x.spec.ValueLen) {
+		return notStored, 0
+	}
+	longer, err := w.handle.Reserve(hk, x.spec)
+	if err != nil {
+		return notStored, 0
+	}
+	if x.pinned {
+		st.join(longer, x.old)
+	}
+	l := w.handle.Lock(hk)
+	old, found := w.find(&l)
+	if !found || versionOf(old) != x.seen {
+		l.Unlock()
+		w.handle.Discard(longer)
+		return retry, 0
+	}
+	if !x.pinned {
+		st.join(longer, old)
+	}
+	cas = l.Put(longer, w.now)
+	l.Unlock()
+	return placed(cas), cas
+}
+
+// join fills the longer item with the old value and what came.
+func (st *store) join(longer, old slab.Item) {
+	if st.mode == modeAppend {
+		longer.CopyValue(0, old)
+		longer.CopyValue(old.ValueLen(), st.item)
+	} else {
+		longer.CopyValue(0, st.item)
+		longer.CopyValue(st.len, old)
+	}
+}

@@ -1,0 +1,152 @@
+package memcache
+
+import (
+	"strings"
+
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
+
+// flag says something about a command.
+type flag uint16
+
+const (
+	lines flag = 1 << iota // takes the raw line: any number of keys, no tokens
+	admin                  // in the new dialect looked up after all others: leading spaces are allowed, noreply is seen
+	old                    // only in the old dialect
+	debug                  // only with relaxed_privileges
+	data                   // a data block follows
+	later                  // not all of it works yet
+)
+
+// row is a command.
+type row struct {
+	name    string
+	run     func(w *worker, s *session) progress
+	oldMin  int8 // tokens, the command itself among them, that the old dialect asks for,
+	oldMax  int8 // and allows (0: any number); else it answers ERROR
+	newMin  int8 // tokens that the new dialect asks for; else "CLIENT_ERROR bad command line format"
+	flags   flag
+	summary string // for the support table
+}
+
+// table has a row for each command: its name, what runs it, how many tokens
+// the two dialects want, and what is special about it. A command may look at
+// its tokens again; the counts here are those whose violation memcached finds
+// before it looks at anything else.
+var table = [...]row{
+	{"get", getPlain, 2, 0, 2, lines, "values of keys"},
+	{"gets", getCAS, 2, 0, 2, lines, "values and CAS tokens of keys"},
+	{"gat", getTouch, 2, 0, 3, lines, "values of keys, with a new expiry"},
+	{"gats", getTouchCAS, 2, 0, 3, lines, "values and CAS tokens of keys, with a new expiry"},
+	{"bget", getPlain, 2, 0, 0, lines | old, "an old name of get (1.6.18 only)"},
+	{"set", storeSet, 5, 6, 5, data, "store"},
+	{"add", storeAdd, 5, 6, 5, data, "store a key that is absent"},
+	{"replace", storeReplace, 5, 6, 5, data, "store a key that is present"},
+	{"append", storeAppend, 5, 6, 5, data, "add to the end of a value"},
+	{"prepend", storePrepend, 5, 6, 5, data, "add to the front of a value"},
+	{"cas", storeCAS, 6, 7, 5, data, "store if the CAS token still holds"},
+	{"delete", deleteKey, 2, 4, 2, 0, "remove a key"},
+	{"incr", increment, 3, 4, 3, 0, "add to a number, modulo 2^64"},
+	{"decr", decrement, 3, 4, 3, 0, "subtract from a number, down to 0"},
+	{"touch", touch, 3, 4, 3, 0, "new expiry"},
+	{"mg", metaGet, 2, 0, 2, 0, "meta get, flags b c C f h k l O q s t u v E N R T"},
+	{"ms", metaSet, 2, 0, 3, data, "meta set, flags b c C E F I k O q s T M N"},
+	{"md", metaDelete, 2, 0, 2, 0, "meta delete, flags b C E I k O q T x"},
+	{"ma", metaArithmetic, 2, 0, 2, 0, "meta arithmetic, flags b C E N J D T M O q t c v k"},
+	{"me", metaDebug, 0, 0, 2, 0, "what is known about an item"},
+	{"mn", metaNoop, 0, 0, 0, 0, "answers MN"},
+	{"version", version, 0, 0, 0, 0, "the version whose replies we give"},
+	{"quit", quit, 0, 0, 0, 0, "close the connection"},
+	{"stats", stats, 0, 0, 0, later, "statistics: general, settings, detail, reset; items, slabs, sizes, conns, cachedump come with 0.1b"},
+	{"watch", watch, 0, 0, 0, later, "log streams: come with 0.1b"},
+	{"flush_all", flushAll, 1, 3, 0, admin, "everything becomes absent, now or later"},
+	{"verbosity", verbosity, 2, 3, 0, admin, "how much is logged"},
+	{"shutdown", shutdown, 0, 0, 0, admin, "stop the server (with -A)"},
+	{"cache_memlimit", cacheMemlimit, 2, 3, 0, admin, "change the memory limit"},
+	{"lru", lru, 2, 0, 0, admin | later, "eviction settings: come with 0.1b"},
+	{"lru_crawler", lruCrawler, 0, 0, 0, admin | later, "early reclaim and key dumps: come with 0.1b"},
+	{"slabs", slabs, 0, 0, 0, admin | later, "page moves by hand: come with 0.1b"},
+	{"extstore", extstore, 2, 0, 0, admin | later, "flash storage: there is none"},
+	{"refresh_certs", refreshCerts, 0, 0, 0, admin, "load the certificates again"},
+	{"config", config, 0, 0, 0, admin, "config get cluster: auto-discovery of nodes"},
+	{"debugtime", debugtime, 1, 0, 0, admin | debug, "move the clock (with -o relaxed_privileges)"},
+	{"misbehave", misbehave, 0, 0, 0, admin | debug, "try what a sandbox forbids (with -o relaxed_privileges)"},
+}
+
+// names finds a row by a perfect hash of a name's length, first two and last
+// bytes. It is built once and never changes.
+var names = newNameIndex()
+
+type nameIndex struct {
+	multiplier uint32
+	rows       [256]*row
+}
+
+const nameIndexTries = 1 << 16
+
+func newNameIndex() *nameIndex {
+	for m := uint32(1); m < nameIndexTries; m++ {
+		x := &nameIndex{multiplier: m*2654435761 | 1}
+		if x.fill() {
+			return x
+		}
+	}
+	panic("BUG: no multiplier makes the names of the commands collide nowhere")
+}
+
+func (x *nameIndex) fill() bool {
+	for i := range table {
+		at := &x.rows[x.slot([]byte(table[i].name))]
+		if *at != nil {
+			return false
+		}
+		*at = &table[i]
+	}
+	return true
+}
+
+func (x *nameIndex) slot(name []byte) uint8 {
+	h := uint32(name[0]) | uint32(name[1])<<8 | uint32(name[len(name)-1])<<16 | uint32(len(name))<<24
+	return uint8(h * x.multiplier >> 24)
+}
+
+// lookup finds the row of a command, nil when there is none.
+func lookup(name []byte) *row {
+	if len(name) < 2 {
+		return nil
+	}
+	r := names.rows[names.slot(name)]
+	if r == nil || r.name != string(name) {
+		return nil
+	}
+	return r
+}
+
+// known is lookup, for the commands that this server has.
+func (w *worker) known(name []byte) *row {
+	r := lookup(name)
+	if r == nil || r.flags&(old|debug) == 0 {
+		return r
+	}
+	if r.flags&old != 0 && w.dialect != ascii.Old || r.flags&debug != 0 && !w.server.config.RelaxedPrivileges {
+		return nil
+	}
+	return r
+}
+
+// SupportTable is README's table of commands, in Markdown.
+func SupportTable() string {
+	var b strings.Builder
+	b.WriteString("| command | what it does | support |\n|---|---|---|\n")
+	for i := range table {
+		support := "full"
+		if table[i].flags&later != 0 {
+			support = "partly"
+		}
+		b.WriteString("| `" + table[i].name + "` | " + table[i].summary + " | " + support + " |\n")
+	}
+	return b.String()
+}
+
+// SupportTable is README's table of commands, in Markdown.
+func (s *Server) SupportTable() string { return SupportTable() }
