@@ -1,0 +1,190 @@
+package netiotest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pandabeardb/panda/netio"
+	"github.com/pandabeardb/panda/wire"
+)
+
+const (
+	stepsMax  = 1_000_000              // batches of one Run
+	startMS   = 1_800_000_000_000      // where the clock stands at first
+	tickEvery = 100 * time.Millisecond // as a server's
+	fdFirst   = 100                    // the first connection's descriptor
+)
+
+// Options say how a Loop and its sockets behave. The zero value is a server
+// with its defaults and sockets without limits.
+type Options struct {
+	OutCap      int
+	IdleTimeout time.Duration
+	Tick        func(nowMS int64)
+	ReadMax     int       // bytes that one read returns at most; 0: no limit
+	WriteMax    int       // bytes that one write takes at most; 0: no limit
+	Peer        wire.Peer // of every connection, but for FD; default: TCP on loopback
+	Manual      bool      // nothing runs but by Step and Run
+}
+
+// Loop is one loop over pretended sockets.
+type Loop struct {
+	Core *netio.Core
+
+	t       testing.TB
+	open    func(wire.Peer) wire.Session
+	options Options
+	nowMS   int64
+	clients []*Client // by fd - fdFirst
+	events  []event   // at hand, in order
+	batch   []event   // being handled
+	signals int
+}
+
+type event struct {
+	client *Client // nil: the ready list
+	what   netio.Events
+}
+
+// New returns a Loop whose connections get their sessions from open.
+func New(t testing.TB, open func(wire.Peer) wire.Session, o Options) *Loop {
+	if o.Peer.Network == "" {
+		o.Peer = wire.Peer{Network: "tcp", Remote: "127.0.0.1:50000", Local: "127.0.0.1:11211"}
+	}
+	l := &Loop{t: t, open: open, options: o, nowMS: startMS}
+	l.Core = netio.NewCore((*host)(l), netio.CoreConfig{
+		OutCap:        o.OutCap,
+		IdleTimeoutMS: o.IdleTimeout.Milliseconds(),
+		Clock:         l,
+	})
+	t.Cleanup(l.check)
+	return l
+}
+
+// check holds sessions and connections to the contract when the test ends.
+func (l *Loop) check() {
+	l.Core.Abort()
+	for _, c := range l.clients {
+		if n := c.session.closes; n != 1 {
+			l.t.Errorf("session of fd %d was closed %d times", c.fd, n)
+		}
+		if !c.closed {
+			l.t.Errorf("fd %d was not closed", c.fd)
+		}
+	}
+}
+
+// NowMS implements netio.Clock.
+func (l *Loop) NowMS() int64 { return l.nowMS }
+
+// Signals is how often the loop asked for a turn of its ready list.
+func (l *Loop) Signals() int { return l.signals }
+
+// Dial opens a connection.
+func (l *Loop) Dial() *Client {
+	c := &Client{loop: l, fd: fdFirst + len(l.clients), window: -1}
+	peer := l.options.Peer
+	peer.FD = c.fd
+	c.session = &watched{Session: l.open(peer), t: l.t}
+	l.clients = append(l.clients, c)
+	c.conn = l.Core.Add(c.fd, c.session, peer.Network != "unix")
+	return c
+}
+
+// Advance moves the clock in a server's ticks.
+func (l *Loop) Advance(d time.Duration) {
+	for d > 0 {
+		step := min(d, tickEvery)
+		d -= step
+		l.nowMS += step.Milliseconds()
+		l.Core.Tick()
+		if l.options.Tick != nil {
+			l.options.Tick(l.nowMS)
+		}
+		l.runAuto()
+	}
+}
+
+// SetClock sets the clock, to any time, without a tick.
+func (l *Loop) SetClock(nowMS int64) { l.nowMS = nowMS }
+
+// Step handles the events that are at hand now, as one batch. It reports
+// whether there were any.
+func (l *Loop) Step() bool {
+	l.batch, l.events = l.events, l.batch[:0]
+	for _, e := range l.batch {
+		switch {
+		case e.client == nil:
+			l.Core.RunReady()
+		case !e.client.closed:
+			l.Core.Event(e.client.conn, e.what)
+		}
+	}
+	return len(l.batch) > 0
+}
+
+// Run handles events until there are none.
+func (l *Loop) Run() {
+	l.t.Helper()
+	for range stepsMax {
+		if !l.Step() {
+			return
+		}
+	}
+	l.t.Fatalf("the loop is not done after %d batches", stepsMax)
+}
+
+// Stop ends all connections in order, as Server.Stop does.
+func (l *Loop) Stop() {
+	l.t.Helper()
+	l.Core.Stop()
+	l.runAuto()
+}
+
+func (l *Loop) runAuto() {
+	l.t.Helper()
+	if !l.options.Manual {
+		l.Run()
+	}
+}
+
+func (l *Loop) raise(c *Client, what netio.Events) {
+	l.events = append(l.events, event{c, what})
+}
+
+// watched is a session under the eyes of the contract.
+type watched struct {
+	wire.Session
+	t      testing.TB
+	closes int
+}
+
+func (w *watched) Feed(in []byte, out *wire.Out) (int, wire.Next) {
+	w.alive("Feed")
+	n, next := w.Session.Feed(in, out)
+	if n < 0 || n > len(in) {
+		w.t.Fatalf("Feed consumed %d of %d bytes", n, len(in))
+	}
+	return n, next
+}
+
+func (w *watched) Body() []byte {
+	w.alive("Body")
+	return w.Session.Body()
+}
+
+func (w *watched) Filled(n int, out *wire.Out) wire.Next {
+	w.alive("Filled")
+	return w.Session.Filled(n, out)
+}
+
+func (w *watched) Close() {
+	w.closes++
+	w.Session.Close()
+}
+
+func (w *watched) alive(call string) {
+	if w.closes > 0 {
+		w.t.Errorf("%s after Close", call)
+	}
+}

@@ -1,0 +1,168 @@
+package netio_test
+
+import (
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+
+	"github.com/pandabeardb/panda/wire"
+)
+
+// toy is a session with everything that a protocol can ask of netio:
+//
+//	echo TEXT   answers TEXT
+//	put N       takes N bytes into memory of its own, answers their number and sum
+//	big N       answers N bytes from where they lie, in two pieces
+//	quit        closes
+//
+// It yields after perTurn commands, and stops when its output is full.
+type toy struct {
+	perTurn int // 0: no limit
+	pinned  *ledger
+	closes  int
+	fulls   int
+	yields  int
+
+	body []byte // of a put in progress
+	got  int
+}
+
+// ledger counts what is pinned and released.
+type ledger struct {
+	memory   []byte
+	pins     int
+	released map[uint64]int
+}
+
+func newLedger(size int) *ledger {
+	l := &ledger{memory: make([]byte, size), released: map[uint64]int{}}
+	for i := range l.memory {
+		l.memory[i] = 'A' + byte(i%23)
+	}
+	return l
+}
+
+// Release implements wire.Releaser.
+func (l *ledger) Release(token uint64) { l.released[token]++ }
+
+// err says what was released not exactly once.
+func (l *ledger) err() error {
+	for token := range l.pins {
+		if n := l.released[uint64(token)]; n != 1 {
+			return fmt.Errorf("pin %d was released %d times", token, n)
+		}
+	}
+	if len(l.released) != l.pins {
+		return fmt.Errorf("%d releases of %d pins", len(l.released), l.pins)
+	}
+	return nil
+}
+
+func (s *toy) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
+	for commands := 0; n < len(in); {
+		if s.got < len(s.body) {
+			k := copy(s.body[s.got:], in[n:])
+			n += k
+			s.take(k, out)
+			continue
+		}
+		if commands == s.perTurn && s.perTurn > 0 {
+			s.yields++
+			return n, wire.Yield
+		}
+		if out.Full() {
+			s.fulls++
+			return n, wire.Full
+		}
+		end := bytes.IndexByte(in[n:], '\n')
+		if end < 0 {
+			break
+		}
+		line := string(in[n : n+end])
+		n += end + 1
+		commands++
+		if s.run(line, out) == wire.Close {
+			return n, wire.Close
+		}
+	}
+	return n, wire.More
+}
+
+func (s *toy) run(line string, out *wire.Out) wire.Next {
+	name, argument, _ := strings.Cut(line, " ")
+	size, _ := strconv.Atoi(argument)
+	switch name {
+	case "echo":
+		out.Buf = append(append(out.Buf, argument...), '\n')
+	case "put":
+		s.body, s.got = make([]byte, size), 0
+		s.take(0, out)
+	case "big":
+		b := s.pinned.memory[:size]
+		out.Pin(b[:size/3], nil, 0)
+		out.Pin(b[size/3:], s.pinned, uint64(s.pinned.pins))
+		s.pinned.pins++
+		out.Buf = append(out.Buf, '\n')
+	case "quit":
+		return wire.Close
+	}
+	return wire.More
+}
+
+// take notes n more bytes of the body.
+func (s *toy) take(n int, out *wire.Out) {
+	if s.got += n; s.got == len(s.body) {
+		out.Buf = append(out.Buf, stored(s.body)...)
+		s.body, s.got = nil, 0
+	}
+}
+
+func stored(b []byte) string {
+	return fmt.Sprintf("stored %d %08x\n", len(b), crc32.ChecksumIEEE(b))
+}
+
+func (s *toy) Body() []byte { return s.body[s.got:] }
+
+func (s *toy) Filled(n int, out *wire.Out) wire.Next {
+	s.take(n, out)
+	return wire.More
+}
+
+func (s *toy) Close() { s.closes++ }
+
+// expected is what a toy answers to a script of whole commands.
+func expected(script string, l *ledger) string {
+	var out strings.Builder
+	for len(script) > 0 {
+		line, rest, _ := strings.Cut(script, "\n")
+		script = rest
+		name, argument, _ := strings.Cut(line, " ")
+		size, _ := strconv.Atoi(argument)
+		switch name {
+		case "echo":
+			out.WriteString(argument + "\n")
+		case "put":
+			out.WriteString(stored([]byte(script[:size])))
+			script = script[size:]
+		case "big":
+			out.Write(l.memory[:size])
+			out.WriteString("\n")
+		case "quit":
+			return out.String()
+		}
+	}
+	return out.String()
+}
+
+// glutton consumes nothing, and always wants more.
+type glutton struct{ most int }
+
+func (g *glutton) Feed(in []byte, _ *wire.Out) (int, wire.Next) {
+	g.most = max(g.most, len(in))
+	return 0, wire.More
+}
+func (*glutton) Body() []byte                    { return nil }
+func (*glutton) Filled(int, *wire.Out) wire.Next { return wire.More }
+func (*glutton) Close()                          {}
