@@ -122,7 +122,9 @@ func (o *Out) Advance(n int) {
 		done++
 	}
 	if done > 0 {
-		o.pins = o.pins[:copy(o.pins, o.pins[done:])]
+		left := copy(o.pins, o.pins[done:])
+		clear(o.pins[left:])
+		o.pins = o.pins[:left]
 	}
 	o.head += n
 	if len(o.pins) == 0 && o.head == len(o.Buf) {
