@@ -64,9 +64,7 @@ func (o *output) String() string {
 func start(t testing.TB, p program, args ...string) *server {
 	t.Helper()
 	s := &server{output: &output{}, done: make(chan struct{})}
-	if os.Getuid() == 0 {
-		args = append(args, "-u", "root")
-	}
+	args = append(args, asRoot()...)
 	for i, arg := range args {
 		if arg == "-s" {
 			s.network, s.address = "unix", args[i+1]
@@ -80,6 +78,14 @@ func start(t testing.TB, p program, args ...string) *server {
 	s.run(t, p.command(args...))
 	s.await(t)
 	return s
+}
+
+// asRoot is what memcached wants to hear before it serves as root.
+func asRoot() []string {
+	if os.Getuid() == 0 {
+		return []string{"-u", "root"}
+	}
+	return nil
 }
 
 // run starts the process and has the test's end stop it.

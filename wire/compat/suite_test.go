@@ -3,7 +3,6 @@ package compat
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -217,14 +216,4 @@ func TestSuiteParser(t *testing.T) {
 	check("", false)
 	check("1..0 # SKIP no such thing\n", false)
 	check("1..2\nok 1\nok 2 # skip not here\n", false)
-}
-
-// portTaken reports whether somebody listens on a port of this machine.
-func portTaken(port string) bool {
-	c, err := net.DialTimeout("tcp", net.JoinHostPort("localhost", port), time.Second)
-	if err != nil {
-		return false
-	}
-	c.Close()
-	return true
 }
