@@ -6,10 +6,10 @@ import (
 	"github.com/pandabeardb/panda/wire"
 )
 
-// Buffers of connections come in powers of two from 4 KiB (a page, and more
-// than the longest line of memcached's text protocol) to twice restMax.
+// Buffers of connections come in powers of two from 512 bytes (a connection in
+// the middle of a command line keeps one for as long) to twice restMax.
 const (
-	bufferShiftMin = 12
+	bufferShiftMin = 9
 	bufferShiftMax = 21
 	bufferClasses  = bufferShiftMax - bufferShiftMin + 1
 	bufferKeepMax  = 256 << 10 // bytes of one class that a loop keeps for the next connection

@@ -38,8 +38,8 @@ type ledger struct {
 
 func newLedger(size int) *ledger {
 	l := &ledger{memory: make([]byte, size), released: map[uint64]int{}}
-	for i := range l.memory {
-		l.memory[i] = 'A' + byte(i%23)
+	for n := copy(l.memory, "The quick brown fox, 23"); n < size; n *= 2 {
+		copy(l.memory[n:], l.memory[:n])
 	}
 	return l
 }
