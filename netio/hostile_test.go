@@ -27,38 +27,6 @@ import (
 	"github.com/pandabeardb/panda/wire"
 )
 
-const patience = 20 * time.Second // for a condition that comes true at once on an idle machine
-
-// until waits for a condition of the running server.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
-		}
-		runtime.Gosched()
-	}
-}
-
-func connections(s *netio.Server) int { return int(s.Transport().CurrentConnections) }
-
-// heapNow is the bytes that the process has in use.
-func heapNow() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
-// openToys opens toys with a ledger each, since loops run side by side.
-func openToys(perTurn int) func(int, wire.Peer) wire.Session {
-	ledgers := sync.OnceValue(func() []byte { return newLedger(8 << 20).memory })
-	return func(int, wire.Peer) wire.Session {
-		return &toy{perTurn: perTurn, pinned: &ledger{memory: ledgers(), released: map[uint64]int{}}}
-	}
-}
-
 // push writes chunk over and over, until the peer takes no more, or limit
 // bytes are written.
 func push(t *testing.T, c net.Conn, chunk []byte, limit int) (pushed int) {
@@ -140,27 +108,6 @@ func TestQuitOnSockets(t *testing.T) {
 			go func() { _, _ = io.WriteString(c, script+behind) }() // may fail once the server has closed
 			got := readSlowly(t, c, len(want))
 			wantString(t, fmt.Sprintf("%s and %d bytes", name, len(behind)), got, want)
-		}
-	}
-}
-
-// readSlowly reads to the end, in small pieces, giving way to others between them.
-func readSlowly(t *testing.T, c net.Conn, size int) string {
-	t.Helper()
-	var got strings.Builder
-	got.Grow(size)
-	piece := make([]byte, 16<<10)
-	for {
-		n, err := c.Read(piece)
-		got.Write(piece[:n])
-		if err == io.EOF {
-			return got.String()
-		}
-		if err != nil {
-			t.Fatalf("after %d of %d bytes: %v", got.Len(), size, err)
-		}
-		for range 10 {
-			runtime.Gosched()
 		}
 	}
 }

@@ -4,9 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"net"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"testing"
+	"time"
 
+	"github.com/pandabeardb/panda/netio"
 	"github.com/pandabeardb/panda/wire"
 )
 
@@ -166,3 +173,56 @@ func (g *glutton) Feed(in []byte, _ *wire.Out) (int, wire.Next) {
 func (*glutton) Body() []byte                    { return nil }
 func (*glutton) Filled(int, *wire.Out) wire.Next { return wire.More }
 func (*glutton) Close()                          {}
+
+const patience = 20 * time.Second // for a condition that comes true at once on an idle machine
+
+// until waits for a condition of the running server.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+		runtime.Gosched()
+	}
+}
+
+func connections(s *netio.Server) int { return int(s.Transport().CurrentConnections) }
+
+// heapNow is the bytes that the process has in use.
+func heapNow() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// openToys opens toys with a ledger each, since loops run side by side.
+func openToys(perTurn int) func(int, wire.Peer) wire.Session {
+	ledgers := sync.OnceValue(func() []byte { return newLedger(8 << 20).memory })
+	return func(int, wire.Peer) wire.Session {
+		return &toy{perTurn: perTurn, pinned: &ledger{memory: ledgers(), released: map[uint64]int{}}}
+	}
+}
+
+// readSlowly reads to the end, in small pieces, giving way to others between them.
+func readSlowly(t *testing.T, c net.Conn, size int) string {
+	t.Helper()
+	var got strings.Builder
+	got.Grow(size)
+	piece := make([]byte, 16<<10)
+	for {
+		n, err := c.Read(piece)
+		got.Write(piece[:n])
+		if err == io.EOF {
+			return got.String()
+		}
+		if err != nil {
+			t.Fatalf("after %d of %d bytes: %v", got.Len(), size, err)
+		}
+		for range 10 {
+			runtime.Gosched()
+		}
+	}
+}
