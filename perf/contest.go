@@ -45,7 +45,7 @@ func newContest(o *Options, ours, other peer.Spec, rows []Row, bar func(*Row) fl
 		threads: ours.Threads, rows: rows, bar: bar, o: o,
 	}
 	if c.ours.name == c.peer.name {
-		c.ours.name += "-again"
+		c.peer.name = "base"
 	}
 	return c, nil
 }

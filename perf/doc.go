@@ -24,11 +24,11 @@
 //
 // # Output
 //
-// WriteTable is for people, WriteBench for benchstat, which also is the tool to
-// compare two builds; take both in one sitting, and do not compare days:
+// WriteTable is for people, WriteBench for benchstat. Two builds are compared
+// with each other in one run, round by round, or by benchstat from two reports
+// that were taken in one sitting (`make bench-diff`):
 //
-//	go run ./perf/cmd/pandaperf -panda OLD -out old.txt
-//	go run ./perf/cmd/pandaperf -panda NEW -out new.txt
+//	go run ./perf/cmd/pandaperf -panda NEW -base OLD
 //	go tool benchstat -filter /server:panda old.txt new.txt
 //
 // perf/results keeps reports that decisions rest on, as the command wrote them.

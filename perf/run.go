@@ -26,7 +26,8 @@ type Options struct {
 
 	AgainstMemcached bool
 	AgainstFloor     bool
-	Latency          bool
+	Base             string // a panda binary to compare with, in place of both
+	Latency          bool   // against memcached, or the base
 
 	Rows        *regexp.Regexp // nil: all
 	Rounds      int
@@ -59,9 +60,9 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: %d rounds at scale %g", ErrOptions, o.Rounds, o.Scale)
 	case o.Subject != peer.Panda && o.Subject != peer.Memcached:
 		return fmt.Errorf("%w: cannot measure %q", ErrOptions, o.Subject)
-	case o.Latency && (!o.AgainstMemcached || o.LatencyTime <= 0):
+	case o.Latency && (!o.AgainstMemcached && o.Base == "" || o.LatencyTime <= 0):
 		return fmt.Errorf("%w: latency is measured against memcached, for some time", ErrOptions)
-	case !o.AgainstMemcached && !o.AgainstFloor:
+	case !o.AgainstMemcached && !o.AgainstFloor && o.Base == "":
 		return fmt.Errorf("%w: nothing to measure against", ErrOptions)
 	case len(matching(Rows(), o.Rows)) == 0 && !o.Latency:
 		return fmt.Errorf("%w: no row matches %v", ErrOptions, o.Rows)
@@ -88,8 +89,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	report := &Report{Label: o.Label, When: time.Now(), Machine: machine(), Rounds: o.Rounds}
-	if o.AgainstMemcached {
-		if err := o.againstMemcached(ctx, report); err != nil {
+	if o.AgainstMemcached || o.Base != "" {
+		if err := o.againstPeer(ctx, report); err != nil {
 			return nil, err
 		}
 	}
@@ -110,10 +111,16 @@ func (o *Options) subject(threads int) peer.Spec {
 	return s
 }
 
-func (o *Options) againstMemcached(ctx context.Context, report *Report) error {
+// againstPeer compares with memcached, or with another build of panda, which
+// has to be matched in every row.
+func (o *Options) againstPeer(ctx context.Context, report *Report) error {
 	other := peer.Spec{Kind: peer.Memcached, Binary: o.Memcached, Threads: peerThreads, MemoryMB: memoryMB}
-	rows := matching(Rows(), o.Rows)
-	c, err := newContest(o, o.subject(peerThreads), other, rows, func(r *Row) float64 { return r.BarPeer })
+	bar := func(r *Row) float64 { return r.BarPeer }
+	if o.Base != "" {
+		other.Kind, other.Binary = peer.Panda, o.Base
+		bar = func(*Row) float64 { return 1 }
+	}
+	c, err := newContest(o, o.subject(peerThreads), other, matching(Rows(), o.Rows), bar)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@
 //
 //	pandaperf [-against memcached|floor|both] [-rows EXPR] [-rounds N] [-ops SCALE]
 //	          [-quick] [-latency=false] [-latency-time D]
-//	          [-panda BINARY] [-memcached BINARY] [-subject panda|memcached]
+//	          [-panda BINARY] [-base BINARY] [-memcached BINARY] [-subject panda|memcached]
 //	          [-profile DIR] [-label NAME] [-bench=false] [-out FILE]
 //
 // Progress goes to standard error, a line per row; the report goes to standard

@@ -76,6 +76,7 @@ func parse(args []string, stderr io.Writer) (*perf.Options, *settings, error) {
 	f.BoolVar(&s.quick, "quick", false, "3 rounds of small cells: seconds, for development")
 	f.BoolVar(&o.Latency, "latency", true, "measure p99.9 at half of memcached's maximum rate too")
 	f.DurationVar(&o.LatencyTime, "latency-time", 3*time.Second, "length of a cell of the tail")
+	f.StringVar(&o.Base, "base", "", "compare with this panda `binary` instead, round by round")
 	f.StringVar(&o.Panda, "panda", "", "panda `binary`; default: built from the source of this module")
 	f.StringVar(&o.Memcached, "memcached", "", "memcached `binary`; default: from PATH")
 	f.StringVar(&o.ProfileDir, "profile", "", "save a CPU profile of each row into this `directory`")
@@ -94,9 +95,9 @@ func parse(args []string, stderr io.Writer) (*perf.Options, *settings, error) {
 // apply turns the settings into options.
 func apply(o *perf.Options, s *settings) error {
 	o.Subject = peer.Kind(s.subject)
-	o.AgainstMemcached = s.against != "floor"
-	o.AgainstFloor = s.against != "memcached"
-	o.Latency = o.Latency && o.AgainstMemcached
+	o.AgainstMemcached = s.against != "floor" && o.Base == ""
+	o.AgainstFloor = s.against != "memcached" && o.Base == ""
+	o.Latency = o.Latency && s.against != "floor"
 	if s.quick {
 		o.Rounds, o.Scale, o.LatencyTime = 3, 0.1, 500*time.Millisecond
 	}
