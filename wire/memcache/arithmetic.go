@@ -26,7 +26,7 @@ func deleteKey(w *worker, _ *session) progress {
 	if w.server.prefixes.enabled.Load() {
 		w.server.prefixes.delete(w.server.config.StatsPrefix, key)
 	}
-	hk := w.handle.Key(0, key)
+	hk := w.key(key)
 	if w.remove(&hk) {
 		w.count(deleteHits)
 		return w.reply("DELETED\r\n")
@@ -47,7 +47,7 @@ func touch(w *worker, _ *session) progress {
 		return w.reply(replyExptime)
 	}
 	expiresAtMS := w.server.expiresAtMS(exptime, w.now)
-	hk := w.handle.Key(0, key)
+	hk := w.key(key)
 	for {
 		l := w.handle.Lock(&hk)
 		it, found := w.find(&l)
@@ -84,7 +84,7 @@ func (w *worker) arithmetic(down bool) progress {
 		return w.reply("CLIENT_ERROR invalid numeric delta argument\r\n")
 	}
 	d := delta{by: by, down: down}
-	hk := w.handle.Key(0, key)
+	hk := w.key(key)
 	switch w.add(&hk, &d) {
 	case stored:
 		if !w.noreply {
@@ -181,7 +181,7 @@ func (d *delta) look(w *worker, it slab.Item, found bool) outcome {
 	case d.wanted != 0 && d.wanted != w.cas(it):
 		return exists
 	}
-	v, ok := ascii.Strtoull(it.Segment(0))
+	v, ok := w.dialect.Strtoull(it.Segment(0))
 	switch {
 	case !ok:
 		return notNumeric
@@ -196,13 +196,15 @@ func (d *delta) look(w *worker, it slab.Item, found bool) outcome {
 }
 
 // addMoved stores the new value in a new item: it is longer than the old one,
-// or the old one is large and may be on its way out of the server.
+// or the old one is large and may be on its way out of the server. As in
+// memcached, a number that grows longer keeps the expiry that it had: there, ma's
+// T goes to the item that was replaced, though the reply shows it.
 func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) outcome {
 	seen := versionOf(it)
 	spec := slab.Spec{
 		ValueLen: max(seen.len, len(w.scratch)), Flags: it.Flags(), ExpiresAtMS: seen.expiresAtMS, CAS: d.newCAS, Evictable: true,
 	}
-	if d.touch {
+	if d.touch && seen.len >= len(w.scratch) {
 		spec.ExpiresAtMS = d.newMS
 	}
 	l.Unlock()

@@ -252,7 +252,7 @@ func metaDebug(w *worker, _ *session) progress {
 		key = w.scratch[:n]
 	}
 	w.count(metaCommands)
-	hk := w.handle.Key(0, key)
+	hk := w.key(key)
 	l := w.handle.Lock(&hk)
 	if it, found := w.find(&l); found {
 		w.appendDebug(&l, it)

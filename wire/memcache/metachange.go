@@ -19,7 +19,7 @@ func metaDelete(w *worker, _ *session) progress {
 	if w.badOpaque(2) < w.request.Len() {
 		return w.say(replyOpaque)
 	}
-	hk := w.handle.Key(0, w.flags.Key)
+	hk := w.key(w.flags.Key)
 	o := retry
 	for o == retry {
 		o = w.strike(&hk)
@@ -137,7 +137,7 @@ func metaArithmetic(w *worker, _ *session) progress {
 	if d.touch {
 		d.newMS = w.server.expiresAtMS(f.TTL, w.now)
 	}
-	hk := w.handle.Key(0, f.Key)
+	hk := w.key(f.Key)
 	return w.answerArithmetic(&hk, &d, end)
 }
 

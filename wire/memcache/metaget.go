@@ -15,7 +15,7 @@ func metaGet(w *worker, _ *session) progress {
 	}
 	g := fetch{end: w.badOpaque(2)}
 	g.plan(w)
-	hk := w.handle.Key(0, w.flags.Key)
+	hk := w.key(w.flags.Key)
 	for {
 		if p, ok := w.fetch(&hk, &g); ok {
 			return p
@@ -79,6 +79,9 @@ func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 	withValue := f.Value && !(w.dialect == ascii.New && f.HasCAS && f.CAS == v.cas)
 	won := w.appendView(g, &v, withValue)
 	if g.end < w.request.Len() {
+		if !w.delaysBump() && !f.NoBump {
+			l.Accessed(it, w.now)
+		}
 		l.Unlock()
 		w.discardStub(g)
 		w.out.Rewind(mark)
@@ -97,6 +100,13 @@ func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 	w.discardStub(g)
 	w.countFetch(true)
 	return finished, true
+}
+
+// delaysBump reports whether memcached notes the read after it made the reply,
+// and so not at all when that fails.
+func (w *worker) delaysBump() bool {
+	f := &w.flags
+	return f.Vivify || f.HasTTL || f.Has('R') || f.Has('l') || f.Has('h')
 }
 
 // fetchMiss answers a miss, or makes the item that N asks for. An item that no
@@ -118,6 +128,9 @@ func (w *worker) fetchMiss(hk *slab.Key, g *fetch, l *slab.Locked) (p progress, 
 	}
 	g.stub.SetTokenSent(g.vivifies && g.end == w.request.Len())
 	cas := l.Put(g.stub, w.now)
+	if it, found := l.Find(w.now); found == slab.Hit && !f.NoBump && g.end == w.request.Len() {
+		l.Accessed(it, w.now)
+	}
 	l.Unlock()
 	g.stub = slab.Item{}
 	if cas == 0 {

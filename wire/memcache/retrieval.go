@@ -70,6 +70,9 @@ func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 			w.out.Rewind(start)
 			return w.say(replyFormat)
 		}
+		if len(rest) > 0 && w.ahead.next == w.ahead.count {
+			w.foreseeList(list)
+		}
 		w.value(key, &s.keys)
 		list = rest
 		stop := working
@@ -114,7 +117,7 @@ func (w *worker) value(key []byte, k *keys) {
 	if k.touch {
 		hit = w.valueTouch(key, k)
 	} else {
-		hk := w.handle.Key(0, key)
+		hk := w.key(key)
 		l := w.handle.Lock(&hk)
 		it, found := w.find(&l)
 		if hit = found; hit {
@@ -135,7 +138,7 @@ func (w *worker) value(key []byte, k *keys) {
 }
 
 func (w *worker) valueTouch(key []byte, k *keys) bool {
-	hk := w.handle.Key(0, key)
+	hk := w.key(key)
 	for {
 		l := w.handle.Lock(&hk)
 		it, found := w.find(&l)

@@ -99,6 +99,8 @@ type worker struct {
 	request ascii.Request
 	flags   ascii.Flags
 	scratch []byte
+
+	ahead foresight
 }
 
 func newWorker(s *Server, h *slab.Handle) *worker {

@@ -51,7 +51,11 @@ func (s *session) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 // run does requests until the input, the output or the turn ends.
 func (s *session) run(in []byte) (used int, next wire.Next) {
 	w := s.worker
+	foreseen := 0
 	for used < len(in) {
+		if used >= foreseen && s.state == stateLine {
+			foreseen = used + w.foresee(in[used:])
+		}
 		n, p := s.step(in[used:])
 		used += n
 		switch p {

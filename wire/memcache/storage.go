@@ -71,8 +71,8 @@ func (w *worker) update(s *session, m mode) progress {
 		w.noteNoreply()
 	}
 	key := r.Token(1)
-	flags, flagsOK := r.CUint32(2, w.dialect)
-	exptime, exptimeOK := r.CInt32(3, w.dialect)
+	flags, flagsOK := w.dialect.Strtoul(r.Token(2))
+	exptime, exptimeOK := ascii.Strtol(r.Token(3))
 	var cas uint64
 	casOK := true
 	if m == modeCAS {
@@ -114,7 +114,7 @@ func (s *session) skipData(n int) progress {
 // reserve gets memory for the data of a store command, of which s.store knows
 // the rest. A set that fails removes what it was meant to replace.
 func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
-	hk := w.handle.Key(0, key)
+	hk := w.key(key)
 	st := &s.store
 	text := replyTooLarge
 	if w.server.fits(len(key), spec.Flags, spec.ValueLen) {

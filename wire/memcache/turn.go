@@ -36,6 +36,7 @@ func (w *worker) beginTurn(out *wire.Out) {
 func (w *worker) endTurn() {
 	w.publish()
 	w.out = nil
+	w.ahead.count, w.ahead.next = 0, 0 // its keys lie in the input, which is gone
 }
 
 // workDone notes that a key was looked up, and reports whether the turn has

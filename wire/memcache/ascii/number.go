@@ -7,7 +7,7 @@ import "math"
 // follows must be white space, a NUL or the end. All numbers are 64 bits wide
 // inside; the 32-bit ones are truncated, not checked. A negative unsigned
 // number is the two's complement of its digits, refused only when that has the
-// top bit set and a '-' stands anywhere in the token.
+// top bit set and a '-' stands in front, or, in the old dialect, anywhere.
 //
 // The numbers of the new dialect are digits only, a '-' before signed ones, at
 // most 11 or 22 bytes, checked for range. No digits at all make 0.
@@ -75,8 +75,9 @@ func hasMinus(b []byte) bool {
 	return false
 }
 
-// Strtoull is memcached's safe_strtoull.
-func Strtoull(b []byte) (uint64, bool) {
+// Strtoull is memcached's safe_strtoull, which both dialects use for the
+// numbers in values.
+func (d Dialect) Strtoull(b []byte) (uint64, bool) {
 	if v, ok := plain(b); ok {
 		return v, true
 	}
@@ -87,15 +88,16 @@ func Strtoull(b []byte) (uint64, bool) {
 	if negative {
 		v = -v
 	}
-	if int64(v) < 0 && hasMinus(b) {
+	if int64(v) < 0 && (negative || d == Old && hasMinus(b)) {
 		return 0, false
 	}
 	return v, true
 }
 
-// Strtoul is memcached's safe_strtoul: 64 bits truncated to 32.
-func Strtoul(b []byte) (uint32, bool) {
-	v, ok := Strtoull(b)
+// Strtoul is memcached's safe_strtoul: 64 bits truncated to 32. Both dialects
+// use it for the flags of a set.
+func (d Dialect) Strtoul(b []byte) (uint32, bool) {
+	v, ok := d.Strtoull(b)
 	return uint32(v), ok
 }
 
@@ -116,7 +118,8 @@ func Strtoll(b []byte) (int64, bool) {
 	return 0, false
 }
 
-// Strtol is memcached's safe_strtol: 64 bits truncated to 32.
+// Strtol is memcached's safe_strtol: 64 bits truncated to 32. Both dialects use
+// it for the exptime of a set.
 func Strtol(b []byte) (int32, bool) {
 	v, ok := Strtoll(b)
 	return int32(v), ok
@@ -179,7 +182,7 @@ func signed(b []byte, limit uint64) (int64, bool) {
 // Uint64 reads an unsigned number as the dialect does.
 func (d Dialect) Uint64(b []byte) (uint64, bool) {
 	if d == Old {
-		return Strtoull(b)
+		return d.Strtoull(b)
 	}
 	return Uint64(b)
 }
@@ -187,7 +190,7 @@ func (d Dialect) Uint64(b []byte) (uint64, bool) {
 // Uint32 reads an unsigned number as the dialect does.
 func (d Dialect) Uint32(b []byte) (uint32, bool) {
 	if d == Old {
-		return Strtoul(b)
+		return d.Strtoul(b)
 	}
 	return Uint32(b)
 }
@@ -206,29 +209,4 @@ func (d Dialect) Int64(b []byte) (int64, bool) {
 		return Strtoll(b)
 	}
 	return Int64(b)
-}
-
-// CUint32 reads token i as memcached reads the flags of a set: with strtoul in
-// both dialects, but the new one does not end the string after the token.
-func (r *Request) CUint32(i int, d Dialect) (uint32, bool) {
-	token := r.Token(i)
-	if v, ok := plain(token); ok {
-		return uint32(v), true
-	}
-	if d == New {
-		token = r.Tail(i)
-	}
-	return Strtoul(token)
-}
-
-// CInt32 reads token i as memcached reads the exptime of a set, like CUint32.
-func (r *Request) CInt32(i int, d Dialect) (int32, bool) {
-	token := r.Token(i)
-	if v, ok := plain(token); ok {
-		return int32(v), true
-	}
-	if d == New {
-		token = r.Tail(i)
-	}
-	return Strtol(token)
 }

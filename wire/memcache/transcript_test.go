@@ -1,0 +1,142 @@
+package memcache
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The transcripts in testdata are pairs of what was sent to a real memcached
+// (1.6.18 and 1.6.45, started with -A, otherwise by default) on a connection
+// of its own, and of what came back, one after the other on the same server.
+// {k*250} stands for 250 k's. probe-* holds the requests of the facts, edges-*
+// what the sources of both versions make look doubtful.
+
+// transcriptLater holds the requests that come with a later release, and why.
+var transcriptLater = map[string]string{
+	`stats cachedump 1 1\r\n`:       "cachedump",
+	`stats slabs\r\n`:               "class statistics",
+	`stats items\r\n`:               "class statistics",
+	`slabs reassign 1 99\r\n`:       "page moves",
+	`slabs reassign 1 2\r\n`:        "page moves",
+	`slabs automove 1\r\n`:          "page moves",
+	`lru mode flat\r\n`:             "eviction settings",
+	`lru mode segmented\r\n`:        "eviction settings",
+	`lru tune 10 25 0.1 2.0\r\n`:    "eviction settings",
+	`lru temp_ttl 60\r\n`:           "eviction settings",
+	`lru_crawler crawl all\r\n`:     "crawler",
+	`lru_crawler metadump all\r\n`:  "dumps",
+	`lru_crawler metadump hash\r\n`: "dumps",
+	`lru_crawler metadump 99\r\n`:   "dumps",
+	`lru_crawler mgdump all\r\n`:    "dumps",
+	`lru_crawler mgdump hash\r\n`:   "dumps",
+	`lru_crawler tocrawl 5\r\n`:     "crawler",
+	`watch\r\n`:                     "watch",
+	`extstore item_size 512\r\n`:    "settings of a storage that we do not have",
+	`stats s\r\n`:                   "settings are compared elsewhere",
+}
+
+// transcriptOurs holds, in what is common to them, the requests that we answer
+// in our own way on purpose, and why.
+var transcriptOurs = []struct{ in, why string }{
+	{`get {k*251}`, "1.6.45 ends this error with two line ends, which leaves clients out of step"},
+	{`get {k*259} a`, "as above"},
+	{`get a {k*25`, "as above"},
+	{`get a noreply {k*252}`, "as above"},
+	{`decr n 1\r\nget n\r\ndecr n 100`, "in a pipeline 1.6.45's own replies make it move the item: the padding goes"},
+	{`set k 0 0 2147483645`, "memcached holds this error back until all data has come"},
+}
+
+type pair struct{ in, reply string }
+
+func readTranscript(t *testing.T, name string) (pairs []pair) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		in, reply, ok := strings.Cut(line, `" => "`)
+		if !ok {
+			t.Fatalf("not a pair: %s", line)
+		}
+		pairs = append(pairs, pair{in[1:], reply[:len(reply)-1]})
+	}
+	return pairs
+}
+
+var repeated = regexp.MustCompile(`\{([^{}*]+)\*([0-9]+)\}`)
+
+func expand(t *testing.T, text string) string {
+	t.Helper()
+	text = repeated.ReplaceAllStringFunc(text, func(m string) string {
+		part := repeated.FindStringSubmatch(m)
+		n, _ := strconv.Atoi(part[2])
+		return strings.Repeat(part[1], n)
+	})
+	s, err := strconv.Unquote(`"` + text + `"`)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return s
+}
+
+// casTokens renumbers the tokens in replies by their order of appearance, and
+// forgets the seconds that passed.
+type casTokens map[string]int
+
+var (
+	casInReply = regexp.MustCompile(`( c|cas=)([0-9]+)|(VALUE [^ ]+ [0-9]+ [0-9]+ )([0-9]+)`)
+	idleTime   = regexp.MustCompile(` (l|la=)[0-9]+`)
+)
+
+func (c casTokens) mask(reply string) string {
+	reply = idleTime.ReplaceAllString(reply, " ${1}0")
+	return casInReply.ReplaceAllStringFunc(reply, func(m string) string {
+		part := casInReply.FindStringSubmatch(m)
+		head, token := part[1]+part[3], part[2]+part[4]
+		if token == "0" {
+			return m
+		}
+		if c[token] == 0 {
+			c[token] = len(c) + 1
+		}
+		return fmt.Sprintf("%s#%d", head, c[token])
+	})
+}
+
+func testTranscript(t *testing.T, name string, compat Compat) {
+	r := newRig(t, Config{Compat: compat, ShutdownEnabled: true})
+	r.server.env.Shutdown = func(bool) {}
+	theirs, ours := casTokens{}, casTokens{}
+	for _, p := range readTranscript(t, name) {
+		in := expand(t, p.in)
+		got := r.dial().send(in)
+		if why := transcriptLater[p.in]; why != "" {
+			t.Logf("left out (%s): %s", why, p.in)
+			continue
+		}
+		want, got := theirs.mask(expand(t, p.reply)), ours.mask(got)
+		if got != want && !onPurpose(t, p.in, got) {
+			t.Errorf("%s\n  got  %q\n  want %q", p.in, got, want)
+		}
+	}
+}
+
+func onPurpose(t *testing.T, in, got string) bool {
+	for _, o := range transcriptOurs {
+		if strings.Contains(in, o.in) {
+			t.Logf("ours (%s): %s: %q", o.why, in, got)
+			return true
+		}
+	}
+	return false
+}
+
+func TestProbe1618(t *testing.T) { testTranscript(t, "probe-1.6.18.txt", Compat1618) }
+func TestProbe1645(t *testing.T) { testTranscript(t, "probe-1.6.45.txt", Compat1645) }
+func TestEdges1618(t *testing.T) { testTranscript(t, "edges-1.6.18.txt", Compat1618) }
+func TestEdges1645(t *testing.T) { testTranscript(t, "edges-1.6.45.txt", Compat1645) }
