@@ -342,3 +342,17 @@ func TestCRC16(t *testing.T) {
 		}
 	}
 }
+
+func TestForeseeChangesNothing(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 1})
+	h := s.Handle(0)
+	set(t, h, "there", []byte("v"), Spec{})
+	before := s.Stats()
+	h.Foresee([]Key{h.Key(0, []byte("there")), h.Key(0, []byte("not there"))})
+	if after := s.Stats(); after != before {
+		t.Errorf("stats: %+v, before: %+v", after, before)
+	}
+	if v := get(h, "there", testStartMS); string(v) != "v" {
+		t.Errorf("value %q", v)
+	}
+}
