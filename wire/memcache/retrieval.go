@@ -22,15 +22,12 @@ func getTouch(w *worker, s *session) progress    { return w.getTouch(s, keys{tou
 func getTouchCAS(w *worker, s *session) progress { return w.getTouch(s, keys{touch: true, cas: true}) }
 
 func (w *worker) get(s *session, k keys) progress {
-	line := w.request.Line()
-	list := line[len(ascii.Word(line)):]
-	if first, _ := ascii.Key(list); len(first) == 0 {
-		return w.missingTokens()
-	}
 	s.keys = k
-	return w.list(s, list, w.out.Mark())
+	line := w.request.Line()
+	return w.list(s, line[len(ascii.Word(line)):], w.out.Mark())
 }
 
+// getTouch is gat and gats. Without any key the old dialect answers END.
 func (w *worker) getTouch(s *session, k keys) progress {
 	line := w.request.Line()
 	exptime, list := ascii.Key(line[len(ascii.Word(line)):])
@@ -45,6 +42,7 @@ func (w *worker) getTouch(s *session, k keys) progress {
 		return w.say(replyExptime)
 	}
 	k.expiresAtMS = w.server.expiresAtMS(seconds, w.now)
+	k.any = true
 	s.keys = k
 	return w.list(s, list, w.out.Mark())
 }
@@ -63,17 +61,21 @@ func (w *worker) missingTokens() progress {
 func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 	for {
 		key, rest := ascii.Key(list)
-		if len(key) == 0 {
+		switch {
+		case len(key) == 0 && !s.keys.any:
+			return w.missingTokens()
+		case len(key) == 0:
 			return w.say(replyEnd)
-		}
-		if len(key) > ascii.MaxKey {
+		case len(key) > ascii.MaxKey:
 			w.out.Rewind(start)
 			return w.say(replyFormat)
-		}
-		if len(rest) > 0 && w.ahead.next == w.ahead.count {
+		case len(rest) > 0 && w.ahead.next == w.ahead.count:
 			w.foreseeList(list)
 		}
 		w.value(key, &s.keys)
+		if len(rest) == 0 {
+			return w.say(replyEnd)
+		}
 		list = rest
 		stop := working
 		switch {
@@ -83,9 +85,6 @@ func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 			stop = spent
 		default:
 			continue
-		}
-		if len(list) == 0 {
-			return w.say(replyEnd)
 		}
 		if hasLongKey(list) {
 			w.out.Rewind(start)
@@ -213,11 +212,7 @@ func (s *session) moreKeys(in []byte) (n int, p progress) {
 	if line, n := ascii.Line(in); n > 0 {
 		w.lineLen, w.lineCap = n, cap(line)
 		s.state = stateLine
-		line = w.cut(line)
-		if first, _ := ascii.Key(line); len(first) == 0 && !s.keys.any {
-			return n, w.missingTokens()
-		}
-		p = w.list(s, line, w.out.Mark())
+		p = w.list(s, w.cut(line), w.out.Mark())
 		return n - w.unread, p
 	}
 	for n < len(in) {
@@ -232,6 +227,9 @@ func (s *session) moreKeys(in []byte) (n int, p progress) {
 		}
 		if unfinished {
 			return len(in) - len(key), starved
+		}
+		if w.ahead.next == w.ahead.count {
+			w.foreseeList(in[n:])
 		}
 		w.value(key, &s.keys)
 		n = len(in) - len(rest)

@@ -31,6 +31,7 @@ func (w *worker) beginTurn(out *wire.Out) {
 	w.requests = s.config.RequestsPerTurn
 	w.work = turnWork
 	w.start = out.Len()
+	w.ahead.count, w.ahead.next = 0, 0 // the input may lie where another one lay
 }
 
 func (w *worker) endTurn() {
