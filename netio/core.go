@@ -32,8 +32,8 @@ const (
 type Host interface {
 	// Read reads into p: bytes read, 0 at the end of the stream, Again or Broken.
 	Read(fd int, p []byte) int
-	// ReadBoth reads into a, and what comes behind it into b.
-	ReadBoth(fd int, a, b []byte) int
+	// ReadVectors reads into the pieces of v in order, as Read does.
+	ReadVectors(fd int, v [][]byte) int
 	// Write writes p: bytes written, Again or Broken.
 	Write(fd int, p []byte) int
 	// WriteVectors writes the pieces of v in order, as Write does.
@@ -221,8 +221,11 @@ func (l *Core) step(c *Conn, now int64) bool {
 		}
 		return false
 	}
-	if body := c.session.Body(); len(body) >= bodyDirectMin && len(c.rest) == 0 {
-		return l.stepBody(c, body, out, now)
+	if len(c.rest) == 0 {
+		body := c.session.Body(l.vecs[: 0 : vectorsMax-1])
+		if len(body) > 1 || len(body) == 1 && len(body[0]) >= bodyDirectMin {
+			return l.stepBody(c, len(body), out, now)
+		}
 	}
 	in, ok := l.read(c)
 	if !ok {
@@ -286,26 +289,25 @@ func (l *Core) readNothing(c *Conn, n int) {
 	}
 }
 
-// stepBody reads straight into the memory that a session has for its body,
-// and what follows it into the loop's buffer, in one system call.
-func (l *Core) stepBody(c *Conn, body []byte, out *wire.Out, now int64) bool {
-	behind := l.in
-	if len(body) > bodyReadMax {
-		body, behind = body[:bodyReadMax], nil
-	}
-	n := l.host.ReadBoth(int(c.fd), body, behind)
+// stepBody reads straight into the memory that a session has for its body, the
+// first pieces of l.vecs, and what follows it into the loop's buffer, in one
+// system call.
+func (l *Core) stepBody(c *Conn, pieces int, out *wire.Out, now int64) bool {
+	v, body, want := l.cutBody(pieces)
+	n := l.host.ReadVectors(int(c.fd), v)
+	clear(v)
 	if n <= 0 {
 		l.readNothing(c, n)
 		return false
 	}
-	if n < len(body)+len(behind) && c.flags&hangup == 0 {
+	if n < want && c.flags&hangup == 0 {
 		c.flags &^= readable
 	}
 	l.Counts.BytesRead.Add(int64(n))
 	c.activeMS = now
-	next := c.session.Filled(min(n, len(body)), out)
-	if in := behind[:max(n-len(body), 0)]; len(in) > 0 {
-		used := 0
+	next := c.session.Filled(min(n, body), out)
+	if n > body {
+		in, used := l.in[:n-body], 0
 		if next == wire.More {
 			used, next = c.session.Feed(in, out)
 			invariant.That(used >= 0 && used <= len(in), "a session consumed more than it was fed")
@@ -313,6 +315,24 @@ func (l *Core) stepBody(c *Conn, body []byte, out *wire.Out, now int64) bool {
 		l.keep(c, in[used:])
 	}
 	return l.after(c, next, out)
+}
+
+// cutBody returns what one read may fill: bodyReadMax bytes of the body, or all
+// of it and the loop's buffer behind; and the bytes of the body, and of both.
+func (l *Core) cutBody(pieces int) (v [][]byte, body, want int) {
+	v = l.vecs[:pieces]
+	for i, p := range v {
+		if body+len(p) >= bodyReadMax {
+			v[i] = p[:bodyReadMax-body]
+			clear(v[i+1:])
+			return v[:i+1], bodyReadMax, bodyReadMax
+		}
+		body += len(p)
+	}
+	if pieces == vectorsMax-1 {
+		return v, body, body // there may be more of it
+	}
+	return append(v, l.in), body, body + len(l.in)
 }
 
 // after does what the session wants. It reports whether c could go on at once.

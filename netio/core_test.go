@@ -414,7 +414,7 @@ func (s *constant) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	}
 	return len(in), wire.More
 }
-func (*constant) Body() []byte                    { return nil }
+func (*constant) Body(v [][]byte) [][]byte        { return v }
 func (*constant) Filled(int, *wire.Out) wire.Next { return wire.More }
 func (*constant) Close()                          {}
 
@@ -429,7 +429,7 @@ func (h *replay) Read(_ int, p []byte) int {
 	h.reads++
 	return copy(p, h.in)
 }
-func (h *replay) ReadBoth(fd int, a, _ []byte) int { return h.Read(fd, a) }
+func (h *replay) ReadVectors(fd int, v [][]byte) int { return h.Read(fd, v[0]) }
 func (h *replay) Write(_ int, p []byte) int {
 	if h.full {
 		return netio.Again

@@ -39,7 +39,7 @@ func (e *echo) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
 	}
 }
 
-func (e *echo) Body() []byte                    { return nil }
+func (e *echo) Body(v [][]byte) [][]byte        { return v }
 func (e *echo) Filled(int, *wire.Out) wire.Next { return wire.More }
 func (e *echo) Close() {
 	if e.closed != nil {

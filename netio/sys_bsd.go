@@ -32,13 +32,20 @@ func (l *loop) Read(fd int, p []byte) int {
 	return outcome(func() (int, error) { return unix.Read(fd, p) })
 }
 
-// ReadBoth implements Host.
-func (l *loop) ReadBoth(fd int, a, b []byte) int {
-	n := l.Read(fd, a)
-	if n < len(a) || len(b) == 0 {
-		return n
+// ReadVectors implements Host.
+func (l *loop) ReadVectors(fd int, v [][]byte) int {
+	total := 0
+	for _, p := range v {
+		n := l.Read(fd, p)
+		if n <= 0 && total == 0 {
+			return n
+		}
+		total += max(n, 0) // an end or an error shows again
+		if n < len(p) {
+			break
+		}
 	}
-	return n + max(l.Read(fd, b), 0) // an end or an error shows again
+	return total
 }
 
 // Write implements Host.

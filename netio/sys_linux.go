@@ -47,15 +47,16 @@ func (l *loop) Read(fd int, p []byte) int {
 	}
 }
 
-// ReadBoth implements Host.
-func (l *loop) ReadBoth(fd int, a, b []byte) int {
-	v := &l.sys.vectors
-	v[0].Base, v[1].Base = unsafe.SliceData(a), unsafe.SliceData(b)
-	v[0].SetLen(len(a))
-	v[1].SetLen(len(b))
-	defer clear(v[:2])
+// ReadVectors implements Host.
+func (l *loop) ReadVectors(fd int, v [][]byte) int {
+	vectors := l.sys.vectors[:len(v)]
+	for i, p := range v {
+		vectors[i].Base = unsafe.SliceData(p)
+		vectors[i].SetLen(len(p))
+	}
+	defer clear(vectors)
 	for {
-		n, _, e := syscall.Syscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(v)), 2)
+		n, _, e := syscall.Syscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(len(vectors)))
 		if e == 0 {
 			return int(n)
 		}

@@ -130,7 +130,12 @@ func stored(b []byte) string {
 	return fmt.Sprintf("stored %d %08x\n", len(b), crc32.ChecksumIEEE(b))
 }
 
-func (s *toy) Body() []byte { return s.body[s.got:] }
+func (s *toy) Body(v [][]byte) [][]byte {
+	if body := s.body[s.got:]; len(body) > 1 { // in two pieces
+		return append(v, body[:len(body)/3+1], body[len(body)/3+1:])
+	}
+	return v
+}
 
 func (s *toy) Filled(n int, out *wire.Out) wire.Next {
 	s.take(n, out)
@@ -170,7 +175,7 @@ func (g *glutton) Feed(in []byte, _ *wire.Out) (int, wire.Next) {
 	g.most = max(g.most, len(in))
 	return 0, wire.More
 }
-func (*glutton) Body() []byte                    { return nil }
+func (*glutton) Body(v [][]byte) [][]byte        { return v }
 func (*glutton) Filled(int, *wire.Out) wire.Next { return wire.More }
 func (*glutton) Close()                          {}
 

@@ -24,13 +24,14 @@ type Session interface {
 	// slice is borrowed until Feed returns.
 	Feed(in []byte, out *Out) (n int, next Next)
 
-	// Body returns the memory in which the next bytes of the stream belong,
-	// unparsed, or nil. netio may read from the socket straight into it and say
-	// so with Filled; it may as well pass the bytes to Feed.
-	Body() []byte
+	// Body appends to dst the memory in which the next bytes of the stream
+	// belong, unparsed, in order, as many pieces as dst has capacity for. netio
+	// may read from the socket straight into it and say so with Filled; it may as
+	// well pass the bytes to Feed.
+	Body(dst [][]byte) [][]byte
 
-	// Filled says that n bytes of Body have been read. A last Filled may finish
-	// a request, so replies can appear in out.
+	// Filled says that n bytes of what Body returned have been read. A last
+	// Filled may finish a request, so replies can appear in out.
 	Filled(n int, out *Out) Next
 
 	// Close is the last call: the connection is gone. What the session

@@ -14,10 +14,10 @@ func (h *host) client(fd int) *Client {
 }
 
 // Read implements netio.Host.
-func (h *host) Read(fd int, p []byte) int { return h.ReadBoth(fd, p, nil) }
+func (h *host) Read(fd int, p []byte) int { return h.ReadVectors(fd, [][]byte{p}) }
 
-// ReadBoth implements netio.Host.
-func (h *host) ReadBoth(fd int, a, b []byte) int {
+// ReadVectors implements netio.Host.
+func (h *host) ReadVectors(fd int, v [][]byte) int {
 	c := h.client(fd)
 	c.reads++
 	switch {
@@ -32,10 +32,13 @@ func (h *host) ReadBoth(fd int, a, b []byte) int {
 	if limit := h.options.ReadMax; limit > 0 && len(in) > limit {
 		in = in[:limit]
 	}
-	n := copy(a, in)
-	n += copy(b, in[n:])
+	n, want := 0, 0
+	for _, p := range v {
+		n += copy(p, in[n:])
+		want += len(p)
+	}
 	c.in = c.in[n:]
-	if len(c.in) > 0 && n < len(a)+len(b) {
+	if len(c.in) > 0 && n < want {
 		(*Loop)(h).raise(c, netio.Readable)
 	}
 	return n

@@ -168,9 +168,9 @@ func (w *watched) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	return n, next
 }
 
-func (w *watched) Body() []byte {
+func (w *watched) Body(v [][]byte) [][]byte {
 	w.alive("Body")
-	return w.Session.Body()
+	return w.Session.Body(v)
 }
 
 func (w *watched) Filled(n int, out *wire.Out) wire.Next {

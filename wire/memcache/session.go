@@ -141,11 +141,11 @@ func (s *session) discard(in []byte) (n int, p progress) {
 }
 
 // Body implements wire.Session.
-func (s *session) Body() []byte {
+func (s *session) Body(dst [][]byte) [][]byte {
 	if s.state != stateBody {
-		return nil
+		return dst
 	}
-	return s.store.room()
+	return s.store.room(dst)
 }
 
 // Filled implements wire.Session. The \r\n behind a value always comes by

@@ -153,12 +153,14 @@ func (w *worker) remove(hk *slab.Key) bool {
 	return found
 }
 
-// room is the memory in which the next bytes of the value belong.
-func (st *store) room() []byte {
-	if st.got >= st.len {
-		return nil
+// room appends the memory in which the next bytes of the value belong.
+func (st *store) room(dst [][]byte) [][]byte {
+	for off := st.got; off < st.len && len(dst) < cap(dst); {
+		segment := st.item.Segment(off)
+		dst = append(dst, segment)
+		off += len(segment)
 	}
-	return st.item.Segment(st.got)
+	return dst
 }
 
 // body takes the data of a store command as it comes.
