@@ -1,0 +1,368 @@
+package compat
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+)
+
+// A script is what one sequence of the differential test sends: bursts, each
+// on a connection of its own, one after the other.
+type script []burst
+
+// A burst is a pipeline of commands, and how it is cut into writes.
+type burst struct {
+	commands []string // with places for keys' prefix and for CAS tokens
+	cuts     uint64   // seed of the cuts; 0: one write
+}
+
+// In a command, \x1e stands for the prefix that keeps a sequence's keys apart
+// from all others', and \x1fN; for the Nth last CAS token that the server has
+// shown in this sequence.
+const keyPrefix = "\x1e"
+
+var tokenPlace = regexp.MustCompile("\x1f(\\d+);")
+
+// bytes is what a burst sends to a server that showed tokens.
+func (b burst) bytes(prefix string, tokens []string) []byte {
+	var out bytes.Buffer
+	for _, command := range b.commands {
+		command = strings.ReplaceAll(command, keyPrefix, prefix)
+		out.WriteString(tokenPlace.ReplaceAllStringFunc(command, func(place string) string {
+			n := 0
+			fmt.Sscanf(place[1:], "%d", &n)
+			if n >= len(tokens) {
+				return "1"
+			}
+			return tokens[len(tokens)-1-n]
+		}))
+	}
+	return out.Bytes()
+}
+
+// A generator makes the script of a seed.
+type generator struct {
+	*rand.Rand
+}
+
+func generate(seed uint64) script {
+	g := generator{rand.New(rand.NewPCG(seed, 1))}
+	var s script
+	for range 1 + g.IntN(6) {
+		s = append(s, g.burst())
+	}
+	return s
+}
+
+func (g generator) burst() burst {
+	if g.IntN(25) == 0 { // a line at the length where its fate depends on what was read with it: alone, uncut
+		return burst{commands: []string{g.longLine()}}
+	}
+	var b burst
+	for range 1 + g.IntN(12) {
+		b.commands = append(b.commands, g.command())
+	}
+	if g.IntN(2) == 0 {
+		b.cuts = 1 + g.Uint64N(1<<40)
+	}
+	if g.IntN(12) == 0 { // the client goes away in the middle of a request
+		last := b.commands[len(b.commands)-1]
+		b.commands[len(b.commands)-1] = last[:g.IntN(len(last))]
+	}
+	return b
+}
+
+// of picks one of some texts.
+func (g generator) of(texts ...string) string { return texts[g.IntN(len(texts))] }
+
+// often is true n times in 100.
+func (g generator) often(n int) bool { return g.IntN(100) < n }
+
+func (g generator) command() string {
+	text := g.line()
+	if g.often(4) {
+		text = g.mutate(text)
+	}
+	return text
+}
+
+func (g generator) line() string {
+	switch n := g.IntN(100); {
+	case n < 24:
+		return g.store()
+	case n < 36:
+		return g.retrieve()
+	case n < 50:
+		return g.change()
+	case n < 66:
+		return g.metaGet()
+	case n < 78:
+		return g.metaSet()
+	case n < 90:
+		return g.metaChange()
+	case n < 95:
+		return g.admin()
+	default:
+		return g.garbage()
+	}
+}
+
+// key is one of a few, so that commands meet; rarely a bad or a long one.
+func (g generator) key() string {
+	switch n := g.IntN(100); {
+	case n < 90:
+		return keyPrefix + g.of("a", "b", "c", "n", "m")
+	case n < 93:
+		return keyPrefix + strings.Repeat("k", 150+g.IntN(110)) // around 250 with the prefix
+	case n < 94:
+		return strings.Repeat("K", 251+g.IntN(5))
+	case n < 96:
+		return keyPrefix + g.of("\x01", "\xff\xfe", "\t", "é", "%20", "\"")
+	case n < 97:
+		return ""
+	default:
+		return keyPrefix + "x"
+	}
+}
+
+// number is mostly a good one.
+func (g generator) number(good ...string) string {
+	if g.often(93) {
+		return g.of(good...)
+	}
+	return g.of("-1", "x", "1x", "0x10", "+1", "007", "1.5", "", "4294967295", "4294967296", "2147483647", "2147483648",
+		"18446744073709551615", "18446744073709551616", "99999999999999999999999", "-99999999999999999999", "--1", "1e3")
+}
+
+// ttl never runs out while the test looks on.
+func (g generator) ttl() string {
+	return g.number("0", "0", "1000", "50000", "-1", "2592000", "2592001", "2000000000")
+}
+
+func (g generator) flags() string { return g.number("0", "0", "1", "5", "65535", "4294967295") }
+
+func (g generator) token() string {
+	if g.often(80) {
+		return fmt.Sprintf("\x1f%d;", g.IntN(4))
+	}
+	return g.number("0", "1", "99999999", "18446744073709551615")
+}
+
+func (g generator) eol() string {
+	if g.often(96) {
+		return "\r\n"
+	}
+	return g.of("\n", "\r\r\n", " \r\n", "  \n")
+}
+
+// noReply is often there, and sometimes not quite.
+func (g generator) noReply() string {
+	switch n := g.IntN(100); {
+	case n < 80:
+		return ""
+	case n < 95:
+		return " noreply"
+	default:
+		return g.of(" noreply ", " noreplY", " noreply x", " x", " 0", " 0 noreply")
+	}
+}
+
+// body is a data block and its announced length.
+func (g generator) body() (length, data string) {
+	if g.often(35) {
+		data = g.number("0", "1", "9", "10", "99", "100", "18446744073709551615", "007", " 5", "5 ")
+	} else {
+		n := g.IntN(20)
+		switch r := g.IntN(200); {
+		case r < 20:
+			n = g.IntN(3000)
+		case r < 24:
+			n = g.IntN(40000)
+		case r == 24:
+			n = 1048100 + g.IntN(600) // the largest item lies here
+		case r == 25:
+			n = 500000 + g.IntN(60000)
+		}
+		data = g.filler(n)
+	}
+	length = fmt.Sprint(len(data))
+	switch r := g.IntN(200); {
+	case r < 4:
+		length = fmt.Sprint(len(data) + 1 + g.IntN(3))
+	case r < 8:
+		length = fmt.Sprint(max(0, len(data)-1-g.IntN(3)))
+	case r < 10:
+		length = g.number("-1", "2147483647", "2147483646", "2147483645", "99999999", "1048577")
+	case r < 12:
+		length = g.of("x", "1x", "", "-0", "+1", "007", "99999999999999999999")
+	}
+	return length, data + g.of("\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r", "xx\r\n")
+}
+
+// filler is n bytes, with line ends among them.
+func (g generator) filler(n int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789 \r\n"
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = letters[g.IntN(len(letters))]
+	}
+	return string(b)
+}
+
+func (g generator) store() string {
+	name := g.of("set", "set", "set", "set", "add", "replace", "append", "prepend", "cas", "cas")
+	length, data := g.body()
+	line := name + " " + g.key() + " " + g.flags() + " " + g.ttl() + " " + length
+	if name == "cas" {
+		line += " " + g.token()
+	}
+	return line + g.noReply() + g.eol() + data
+}
+
+func (g generator) retrieve() string {
+	line := g.of("get", "get", "gets", "gets", "gat", "gats")
+	if line[1] == 'a' {
+		line += " " + g.ttl()
+	}
+	for range 1 + g.IntN(4) {
+		line += " " + g.key()
+	}
+	if g.often(3) {
+		line += strings.Repeat(" "+g.key(), 30)
+	}
+	return line + g.eol()
+}
+
+func (g generator) change() string {
+	switch g.IntN(4) {
+	case 0:
+		return "delete " + g.key() + g.noReply() + g.eol()
+	case 1:
+		return "touch " + g.key() + " " + g.ttl() + g.noReply() + g.eol()
+	default:
+		return g.of("incr ", "decr ") + g.key() + " " + g.number("0", "1", "5", "10", "100", "18446744073709551615") + g.noReply() + g.eol()
+	}
+}
+
+// metaFlags picks some flags, each at most once unless it happens.
+func (g generator) metaFlags(likely string) string {
+	var out strings.Builder
+	for range g.IntN(6) {
+		flag := likely[g.IntN(len(likely))]
+		if g.often(2) {
+			flag = "bcCEFIkOqsTMNPLvthlfuxDJRS!V-0"[g.IntN(30)]
+		}
+		out.WriteString(" " + string(flag) + g.metaArgument(flag))
+	}
+	return out.String()
+}
+
+func (g generator) metaArgument(flag byte) string {
+	switch flag {
+	case 'O':
+		if g.often(5) {
+			return strings.Repeat("o", 29+g.IntN(5))
+		}
+		return g.of("1", "abc", "", "opaque")
+	case 'T', 'N':
+		return g.ttl()
+	case 'R':
+		return g.number("10", "30", "40000")
+	case 'C':
+		return g.token()
+	case 'E':
+		return g.number("100", "77777", "88888")
+	case 'F':
+		return g.flags()
+	case 'D', 'J':
+		return g.number("0", "1", "7", "100", "18446744073709551615")
+	case 'M':
+		return g.of("S", "E", "A", "P", "R", "I", "D", "i", "d", "s", "e", "a", "p", "r", "+", "-", "", "X", "SET")
+	case 'S':
+		return g.number("1", "2")
+	case 'P', 'L':
+		return g.of("", "1", "x")
+	}
+	if g.often(1) {
+		return "x"
+	}
+	return ""
+}
+
+func (g generator) metaGet() string {
+	return "mg " + g.key() + g.metaFlags("vvvvtlhfcskkOqqNRTub") + g.eol()
+}
+
+func (g generator) metaSet() string {
+	length, data := g.body()
+	return "ms " + g.key() + " " + length + g.metaFlags("ccCFFIkOqTTMMb") + g.eol() + data
+}
+
+func (g generator) metaChange() string {
+	switch g.IntN(10) {
+	case 0, 1, 2:
+		return "md " + g.key() + g.metaFlags("CIIkOqTTb") + g.eol()
+	case 3:
+		return "mn" + g.eol()
+	default:
+		return "ma " + g.key() + g.metaFlags("vvNNJDDMMcTqkOtCb") + g.eol()
+	}
+}
+
+func (g generator) admin() string {
+	return g.of("version", "verbosity 1", "verbosity", "verbosity 0 noreply", "flush_all", "flush_all 0", "flush_all noreply",
+		"flush_all -1", "flush_all 100000", "flush_all x", "stats foo", "stats detail", "stats detail foo", "stats detail off", "quit", "quit noreply",
+		"shutdown", "misbehave", "mn", "version x", "me "+g.key(), "me "+keyPrefix+"a") + g.eol()
+}
+
+func (g generator) garbage() string {
+	switch g.IntN(8) {
+	case 0:
+		return g.eol()
+	case 1:
+		return g.of("GET a", "ge", "getx a", "foo bar noreply", " ", "m", "mx a", "mgx", "set", "get", "gets", "gat", "gat 0", "cas", "incr", "touch", "delete", "ms", "mg", "md", "ma", "me") + g.eol()
+	case 2:
+		b := make([]byte, g.IntN(60))
+		for i := range b {
+			b[i] = byte(g.IntN(256))
+		}
+		return "x" + strings.ReplaceAll(strings.ReplaceAll(string(b), keyPrefix, "x"), "\x1f", "x") + g.eol()
+	case 3:
+		return "get " + keyPrefix + "a\x00" + g.of("", "b", " b") + g.eol()
+	case 4:
+		return g.of("GET / HTTP/1.1", "foo HTTP/1.0") + g.eol()
+	case 5:
+		return strings.Repeat(g.of("z", "get ", "set 1 "), 1+g.IntN(300)) + g.eol()
+	default:
+		return "set " + keyPrefix + "a 0 0 " + g.of("2147483647", "99999999999", "-5", "10000000") + g.eol()
+	}
+}
+
+// longLine is a line around or above 2,048 bytes, whole.
+func (g generator) longLine() string {
+	n := 2000 + g.IntN(100)
+	if g.often(50) {
+		n = 2000 + g.IntN(6000)
+	}
+	return g.of("", "get ", "gets ", "mg ", "set ", "   get ", "gat 0 ") + strings.Repeat("z", n) + g.of("", "\r\n", "\r\n", "\nmn\r\n")
+}
+
+// mutate damages a command a little.
+func (g generator) mutate(text string) string {
+	if len(text) == 0 {
+		return text
+	}
+	i := g.IntN(min(len(text), 80))
+	switch g.IntN(4) {
+	case 0:
+		return text[:i] + text[i+1:]
+	case 1:
+		return text[:i] + g.of(" ", "  ", "\r", "\n", "\x00", "-", "9", "\t", "\x80") + text[i:]
+	case 2:
+		return text[:i] + text[i:min(len(text), i+3)] + text[i:]
+	default:
+		return text[:i] + g.of(" ", "0", "a", "\xff", "\n") + text[i+1:]
+	}
+}

@@ -1,0 +1,277 @@
+package compat
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A transcript is a file of inputs and what a memcached replied, in order, on
+// a server that has just started with -A; each input has a connection of
+// its own:
+//
+//	@ later 0.1b: …        the next input is not sent: not ours to answer yet
+//	> set a 0 0 1\r\n1\r\n
+//	< STORED\r\n
+//	= open                 the connection then: open, closed, or waiting for more
+//
+// Bytes are written as in a Go string; {{x*251}} stands for 251 times x, and in
+// an input {{cas3}} for the third CAS token that the server has shown.
+type exchange struct {
+	note  string // the comment lines before it
+	later string // why it is not sent
+	input string // as written in the file
+	reply string // masked, as it came
+	state string
+}
+
+// quiet is how long a server that is recorded may think before its reply
+// counts as complete. Tests do not wait for silence, only -rewrite does.
+const quiet = 100 * time.Millisecond
+
+// shutdownFlag is the one flag of a transcript's server.
+const shutdownFlag = "-A"
+
+func TestTranscript1618(t *testing.T) { transcript(t, v1618) }
+func TestTranscript1645(t *testing.T) { transcript(t, v1645) }
+
+func transcript(t *testing.T, v version) {
+	t.Parallel()
+	name := "testdata/transcript-" + string(v) + ".txt"
+	exchanges := readTranscript(t, name)
+	if *rewrite {
+		record(t, oracle(t, v), exchanges)
+		writeTranscript(t, name, exchanges)
+		return
+	}
+	const fewest = 140 // the pairs that were measured first, without those of later releases
+	s := start(t, subject(t, v), shutdownFlag)
+	var m masker
+	sent := 0
+	for _, e := range exchanges {
+		if e.later != "" {
+			continue
+		}
+		sent++
+		if got := replay(t, s, &m, e); !same(got, e.reply) {
+			t.Errorf("%s\n> %s\n%s replied\n%s%s had", name, e.input, v, escapeLines("< ", got), escapeLines("< ", e.reply))
+		}
+	}
+	if sent < fewest {
+		t.Errorf("%d inputs, wanted at least %d", sent, fewest)
+	}
+}
+
+// replay sends an input and returns the masked reply, having checked that the
+// connection is then in the state that it should be in.
+func replay(t *testing.T, s *server, m *masker, e *exchange) string {
+	t.Helper()
+	c := s.dial(t)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(replyLimit))
+	input := expand(t, m, e.input)
+	const sentinel, sentinelReply = "mn\r\n", "MN\r\n"
+	if e.state == "open" {
+		input += sentinel
+	}
+	go func() { // ends with the connection, at the latest by its deadline
+		io.WriteString(c, input)
+		if e.state != "closed" {
+			c.(*net.TCPConn).CloseWrite()
+		}
+	}()
+	reply, err := io.ReadAll(c)
+	if err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Errorf("> %s\nthe connection was not closed, with %.200q read", e.input, reply)
+	}
+	text, open := string(reply), true
+	if e.state == "open" {
+		text, open = strings.CutSuffix(text, sentinelReply)
+	}
+	if !open {
+		t.Errorf("> %s\nthe connection was not open after it", e.input)
+	}
+	return m.mask([]byte(text))
+}
+
+// record asks the original for all states and replies. It does so twice: the
+// states need waiting for silence; the replies, seconds in them, then come as
+// fast as in a test. What is not sent in a test has a server of its own.
+func record(t *testing.T, p program, exchanges []*exchange) {
+	t.Helper()
+	slow, fast, apart := start(t, p, shutdownFlag), start(t, p, shutdownFlag), start(t, p, shutdownFlag)
+	var m, masked, maskedApart masker
+	for _, e := range exchanges {
+		e.state = state(t, slow, &m, e.input)
+	}
+	for _, e := range exchanges {
+		if e.later != "" {
+			e.reply = replay(t, apart, &maskedApart, e)
+		} else {
+			e.reply = replay(t, fast, &masked, e)
+		}
+	}
+}
+
+// state sends an input and finds the state of the connection then.
+func state(t *testing.T, s *server, m *masker, input string) string {
+	t.Helper()
+	c := s.dial(t)
+	defer c.Close()
+	if _, err := io.WriteString(c, expand(t, m, input)); err != nil {
+		t.Logf("> %s: %v", input, err)
+	}
+	reply, ended := readQuiet(c)
+	m.mask([]byte(reply))
+	if ended {
+		return "closed"
+	}
+	io.WriteString(c, "mn\r\n")
+	if more, _ := readQuiet(c); more != "MN\r\n" {
+		return "waiting"
+	}
+	return "open"
+}
+
+// readQuiet reads until a connection is silent or ended.
+func readQuiet(c net.Conn) (text string, ended bool) {
+	var all []byte
+	buffer := make([]byte, 64<<10)
+	for {
+		c.SetReadDeadline(time.Now().Add(quiet))
+		n, err := c.Read(buffer)
+		all = append(all, buffer[:n]...)
+		if err != nil {
+			return string(all), !strings.Contains(err.Error(), "timeout")
+		}
+	}
+}
+
+func readTranscript(t *testing.T, name string) (exchanges []*exchange) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	e := &exchange{}
+	last := func() *exchange { return exchanges[len(exchanges)-1] }
+	for n := 1; lines.Scan(); n++ {
+		sign, text, _ := strings.Cut(lines.Text(), " ")
+		switch sign {
+		case ">":
+			e.input = text
+			exchanges = append(exchanges, e)
+			e = &exchange{}
+		case "@":
+			e.later = text
+		case "<":
+			last().reply += unescape(t, text)
+		case "=":
+			last().state = text
+		case "", "#":
+			e.note += lines.Text() + "\n"
+		default:
+			t.Fatalf("%s:%d: %q", name, n, lines.Text())
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return exchanges
+}
+
+func writeTranscript(t *testing.T, name string, exchanges []*exchange) {
+	t.Helper()
+	var out strings.Builder
+	for _, e := range exchanges {
+		out.WriteString(e.note)
+		if e.later != "" {
+			fmt.Fprintf(&out, "@ %s\n", e.later)
+		}
+		fmt.Fprintf(&out, "> %s\n%s= %s\n", e.input, escapeLines("< ", e.reply), e.state)
+	}
+	if err := os.WriteFile(name, []byte(out.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var repetition = regexp.MustCompile(`\{\{(.+?)\*(\d+)\}\}`)
+
+// unescape turns the text of a transcript's line into bytes.
+func unescape(t testing.TB, text string) string {
+	t.Helper()
+	text = repetition.ReplaceAllStringFunc(text, func(s string) string {
+		m := repetition.FindStringSubmatch(s)
+		n, _ := strconv.Atoi(m[2])
+		return strings.Repeat(m[1], n)
+	})
+	bytes, err := strconv.Unquote(`"` + text + `"`)
+	if err != nil {
+		t.Fatalf("%.100s: %v", text, err)
+	}
+	return bytes
+}
+
+var casPlace = regexp.MustCompile(`\{\{cas(\d+)\}\}`)
+
+// expand is unescape for inputs: it puts in the CAS tokens of this server.
+func expand(t testing.TB, m *masker, text string) string {
+	t.Helper()
+	return unescape(t, casPlace.ReplaceAllStringFunc(text, func(s string) string {
+		n, _ := strconv.Atoi(casPlace.FindStringSubmatch(s)[1])
+		if n < 1 || n > len(m.tokens) {
+			return "1" // not shown (yet); a token no server gives twice
+		}
+		return m.tokens[n-1]
+	}))
+}
+
+// escapeLines writes bytes as lines of a transcript, each behind sign.
+func escapeLines(sign, bytes string) string {
+	var out strings.Builder
+	for line := range strings.Lines(bytes) {
+		quoted := strconv.QuoteToASCII(line)
+		out.WriteString(sign + repeatRuns(quoted[1:len(quoted)-1]) + "\n")
+	}
+	return out.String()
+}
+
+// repeatRuns shortens long runs of one letter.
+func repeatRuns(text string) string {
+	const least = 32
+	var out strings.Builder
+	for i := 0; i < len(text); {
+		n := 1
+		for i+n < len(text) && text[i+n] == text[i] {
+			n++
+		}
+		if n >= least && text[i] != '\\' {
+			fmt.Fprintf(&out, "{{%c*%d}}", text[i], n)
+		} else {
+			out.WriteString(text[i : i+n])
+		}
+		i += n
+	}
+	return out.String()
+}
+
+func TestEscape(t *testing.T) {
+	text := "VALUE " + strings.Repeat("k", 250) + "\r\n\x00\"\\\xff\r\n"
+	var back strings.Builder
+	for line := range strings.Lines(escapeLines("", text)) {
+		back.WriteString(unescape(t, strings.TrimSuffix(line, "\n")))
+	}
+	if back.String() != text {
+		t.Errorf("%q came back as %q", text, back.String())
+	}
+}
