@@ -28,7 +28,10 @@ func (n *Node) listen(ctx context.Context) error {
 		}
 	}
 	n.nameSelf(n.config.Listeners)
-	return n.writePortFile()
+	if err := n.writePortFile(); err != nil {
+		n.log.Error("could not write the file of ports", "error", err)
+	}
+	return nil
 }
 
 // listenError says which of memcached's two sentences applies.

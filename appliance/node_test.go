@@ -1,0 +1,219 @@
+package appliance
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pandabeardb/panda/appliance/config"
+)
+
+// patience bounds what a test waits for on a busy machine, in a race build.
+const patience = 20 * time.Second
+
+// build makes a node from memcached's flags.
+func build(t *testing.T, args string) (*Node, error) {
+	t.Helper()
+	c, exit := config.Memcached("memcached", strings.Fields(args))
+	if exit != nil {
+		t.Fatalf("%s: %v", args, exit)
+	}
+	return New(context.Background(), c, slog.New(slog.DiscardHandler), nil)
+}
+
+// start makes a node and lets it serve until the test ends.
+func start(t *testing.T, args string) *Node {
+	t.Helper()
+	n, err := build(t, args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, n) })
+	return n
+}
+
+func stop(t *testing.T, n *Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// dial connects to one of a node's addresses.
+func dial(t *testing.T, a net.Addr) net.Conn {
+	t.Helper()
+	c, err := net.DialTimeout(a.Network(), a.String(), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c
+}
+
+// exchange sends text and reads as many bytes as want has.
+func exchange(t *testing.T, c net.Conn, text, want string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(c, got)
+	if string(got[:n]) != want {
+		t.Fatalf("%q is answered %q (%v), want %q", text, got[:n], err, want)
+	}
+}
+
+func TestServesTCPOfBothFamilies(t *testing.T) {
+	n := start(t, "-l localhost -p -1 -t 2")
+	for _, a := range n.Addrs() {
+		exchange(t, dial(t, a), "set a 0 0 1\r\nx\r\nget a\r\n", "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n")
+	}
+	first := n.Addrs()[0].(*net.TCPAddr).Port
+	for _, a := range n.Addrs() {
+		if a.(*net.TCPAddr).Port != first {
+			t.Errorf("the families have ports %v, want one", n.Addrs())
+		}
+	}
+}
+
+func TestServesUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	n := start(t, "-s "+path+" -a 0750")
+	exchange(t, dial(t, n.Addrs()[0]), "version\r\n", "VERSION 1.6.45\r\n")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o750 {
+		t.Errorf("mode %v (%v), want 0750", info.Mode(), err)
+	}
+}
+
+func TestSharesOneStoreBetweenLoops(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1 -t 3")
+	for i := range 9 {
+		exchange(t, dial(t, n.Addrs()[0]), fmt.Sprintf("set k%d 0 0 1\r\n%d\r\n", i, i), "STORED\r\n")
+	}
+	for range 6 {
+		c := dial(t, n.Addrs()[0])
+		for i := range 9 {
+			exchange(t, c, fmt.Sprintf("get k%d\r\n", i), fmt.Sprintf("VALUE k%d 0 1\r\n%d\r\nEND\r\n", i, i))
+		}
+	}
+}
+
+func TestConnectionsOverTheLimitAreToldSo(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1 -t 1 -c 10") // 10 - 1 - 5 - 1 listener: 3 clients
+	for range 3 {
+		exchange(t, dial(t, n.Addrs()[0]), "mn\r\n", "MN\r\n")
+	}
+	c := dial(t, n.Addrs()[0])
+	if got, _ := io.ReadAll(c); string(got) != reject {
+		t.Errorf("the fourth connection got %q, want %q and the end", got, reject)
+	}
+}
+
+func TestConnectionsOverTheLimitWait(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1 -t 1 -c 8 -o no_maxconns_fast") // 1 client
+	first := dial(t, n.Addrs()[0])
+	exchange(t, first, "mn\r\n", "MN\r\n")
+	second := dial(t, n.Addrs()[0])
+	if _, err := io.WriteString(second, "mn\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	exchange(t, first, "mn\r\n", "MN\r\n") // the loop had every chance to serve the second
+	first.Close()
+	exchange(t, second, "", "MN\r\n")
+}
+
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1 -o idle_timeout=1")
+	c := dial(t, n.Addrs()[0])
+	exchange(t, c, "mn\r\n", "MN\r\n")
+	if got, err := io.ReadAll(c); len(got) != 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("an idle connection got %q, %v; want its end", got, err)
+	}
+}
+
+func TestTwoNodesOnOnePort(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1")
+	port := n.Addrs()[0].(*net.TCPAddr).Port
+	_, err := build(t, fmt.Sprintf("-l 127.0.0.1 -p %d", port))
+	if !errors.Is(err, ErrListen) {
+		t.Errorf("the second node on port %d: %v, want ErrListen", port, err)
+	}
+}
+
+func TestNamesThatDoNotResolve(t *testing.T) {
+	_, err := build(t, "-l 256.256.256.256")
+	if !errors.Is(err, ErrListen) || !errors.Is(err, ErrResolve) {
+		t.Errorf("%v, want ErrListen and ErrResolve", err)
+	}
+}
+
+func TestPortFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "ports")
+	t.Setenv("MEMCACHED_PORT_FILENAME", name)
+	n := start(t, "-l 127.0.0.1 -p -1")
+	want := fmt.Sprintf("TCP INET: %d\n", n.Addrs()[0].(*net.TCPAddr).Port)
+	if got, err := os.ReadFile(name); err != nil || string(got) != want {
+		t.Errorf("%q %v, want %q", got, err, want)
+	}
+}
+
+func TestClusterIsThisNode(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1")
+	port := n.Addrs()[0].(*net.TCPAddr).Port
+	c := dial(t, n.Addrs()[0])
+	io.WriteString(c, "config get cluster\r\nquit\r\n")
+	got, _ := io.ReadAll(c)
+	if want := fmt.Sprintf("127.0.0.1|127.0.0.1|%d\n", port); !bytes.Contains(got, []byte(want)) {
+		t.Errorf("config get cluster: %q, want it to name %q", got, want)
+	}
+}
+
+func TestShutdownCommandAsksForTheEnd(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1 -A")
+	c := dial(t, n.Addrs()[0])
+	io.WriteString(c, "shutdown graceful\r\n")
+	if got, _ := io.ReadAll(c); len(got) != 0 {
+		t.Errorf("shutdown is answered %q, want the end of the connection", got)
+	}
+	if graceful := <-n.ShutdownRequested(); !graceful {
+		t.Error("shutdown graceful did not arrive as graceful")
+	}
+}
+
+func TestStopAnswersWhatWasRead(t *testing.T) {
+	n, err := build(t, "-l 127.0.0.1 -p -1 -t 2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const requests = 2000
+	c := dial(t, n.Addrs()[0])
+	io.WriteString(c, strings.Repeat("mn\r\n", requests))
+	r := bufio.NewReader(c)
+	if line, err := r.ReadString('\n'); line != "MN\r\n" {
+		t.Fatalf("%q %v", line, err)
+	}
+	stop(t, n) // the pipeline is read by now, or at least its first segment
+	rest, err := io.ReadAll(r)
+	if whole := strings.Repeat("MN\r\n", len(rest)/4); string(rest) != whole || err != nil {
+		t.Errorf("after the stop came %d bytes that are no whole replies (%v)", len(rest), err)
+	}
+}

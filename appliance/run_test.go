@@ -1,0 +1,100 @@
+package appliance
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pandabeardb/panda/appliance/config"
+)
+
+func TestLogShowsWhatVerbosityAsksFor(t *testing.T) {
+	for verbosity, want := range []string{"warn", "info warn", "debug info warn", "debug info warn"} {
+		var b bytes.Buffer
+		log, _ := newLog(&b, true, verbosity)
+		log.Debug("debug")
+		log.Info("info")
+		log.Warn("warn")
+		var seen []string
+		for _, m := range []string{"debug", "info", "warn"} {
+			if strings.Contains(b.String(), `"msg":"`+m+`"`) {
+				seen = append(seen, m)
+			}
+		}
+		if got := strings.Join(seen, " "); got != want {
+			t.Errorf("verbosity %d shows %q, want %q", verbosity, got, want)
+		}
+	}
+}
+
+func TestVerbosityCommandChangesTheLog(t *testing.T) {
+	c, _ := config.Memcached("memcached", strings.Fields("-l 127.0.0.1 -p -1"))
+	level := new(slog.LevelVar)
+	n, err := New(t.Context(), c, slog.New(slog.DiscardHandler), level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, n)
+	exchange(t, dial(t, n.Addrs()[0]), "verbosity 2\r\n", "OK\r\n")
+	if level.Level() != slog.LevelDebug {
+		t.Errorf("the log's level is %v after verbosity 2", level.Level())
+	}
+}
+
+func TestPIDFileReplacesAnOldOne(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pid")
+	if err := os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	log, _ := newLog(&b, false, 0)
+	writePIDFile(name, log)
+	if got, err := os.ReadFile(name); err != nil || string(got) != strconv.Itoa(os.Getpid())+"\n" {
+		t.Errorf("%q %v", got, err)
+	}
+	if !strings.Contains(b.String(), "names a process that runs") {
+		t.Errorf("no warning of the running process: %q", b.String())
+	}
+	writePIDFile(filepath.Join(name, "impossible"), log)
+	if !strings.Contains(b.String(), "could not write the pid file") {
+		t.Errorf("no word of a pid file that could not be written: %q", b.String())
+	}
+}
+
+func TestProfilesAreServed(t *testing.T) {
+	var b bytes.Buffer
+	log, _ := newLog(&b, false, 1)
+	s, err := startProfiles("127.0.0.1:0", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, address, _ := strings.Cut(strings.TrimSpace(b.String()), "address=")
+	r, err := http.Get("http://" + address + "/debug/pprof/heap?debug=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	text, _ := io.ReadAll(r.Body)
+	if r.StatusCode != http.StatusOK || !bytes.Contains(text, []byte("heap profile")) {
+		t.Errorf("%s %q", r.Status, text[:min(len(text), 100)])
+	}
+}
+
+func TestFileLimitThatCannotBeRaised(t *testing.T) {
+	if exit := raiseFileLimit(1); exit != nil {
+		t.Errorf("one connection: %v", exit)
+	}
+	if exit := raiseFileLimit(1 << 40); exit == nil || exit.Code != config.ExitOSError {
+		t.Errorf("2^40 connections: %v, want exit %d", exit, config.ExitOSError)
+	}
+}
