@@ -29,6 +29,7 @@
 //  8. No package named util, common, helpers, types or manager.
 //  9. Only the folders and files of design.md §3 stand at the top.
 //  10. Build tags are platforms, and the one pair race / !race.
+//  11. Functions that ARCHITECTURE.md names exist.
 //
 // # Tests
 //

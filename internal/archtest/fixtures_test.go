@@ -117,3 +117,9 @@ func TestBuildTagsRefusesAllButPlatformsAndRace(t *testing.T) {
 		"a/b.go", "//go:build !debug\n\npackage a\n")
 	wantFindings(t, tree.BuildTags(), "a/b.go:1: build tag debug")
 }
+
+func TestNamesRefusesWhatIsNotDeclared(t *testing.T) {
+	tree := fixture(t, "slab/a.go", "package slab\ntype T struct{}\nfunc (T) Put() {}\ntype I interface { Get() }\nconst C = 1\n")
+	text := "`slab.T.Put` `slab.I.Get` `slab.C` `slab.T.Gone` `slab.Gone` `other.Gone` `slab.go`"
+	wantFindings(t, tree.Names(text), "slab.T.Gone", "slab.Gone")
+}

@@ -13,7 +13,7 @@ const (
 	functionLinesMax  = 70   // what fits a screen
 	functionLinesBand = 90   // up to here a function is thought to have grown by accident
 	fileLinesMax      = 1500 // above it nobody finds anything
-	docLinesMin       = 10   // of a package of more than smallPackageLines
+	docLinesMin       = 10   // of text, in a package of more than smallPackageLines
 	docLinesMax       = 60
 	smallPackageLines = 200
 )
@@ -55,7 +55,12 @@ func (t *Tree) packageDoc(f file, packageLines int) (findings []string) {
 	if !strings.HasPrefix(text, first) {
 		findings = append(findings, fmt.Sprintf("%s: the comment does not begin %q", f.name, first))
 	}
-	n := strings.Count(text, "\n")
+	n := 0
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) != "" {
+			n++
+		}
+	}
 	if packageLines > smallPackageLines && (n < docLinesMin || n > docLinesMax) {
 		findings = append(findings, fmt.Sprintf("%s: %d lines of comment, wanted %d to %d", f.name, n, docLinesMin, docLinesMax))
 	}

@@ -46,3 +46,11 @@ func TestSleepingTests(t *testing.T)   { report(t, loadRepository(t).SleepingTes
 func TestPackageNames(t *testing.T)    { report(t, loadRepository(t).PackageNames()) }
 func TestTopLevel(t *testing.T)        { report(t, loadRepository(t).TopLevel()) }
 func TestBuildTags(t *testing.T)       { report(t, loadRepository(t).BuildTags()) }
+
+func TestNames(t *testing.T) {
+	text, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report(t, loadRepository(t).Names(string(text)))
+}
