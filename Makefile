@@ -32,7 +32,7 @@ race:
 	@if [ "$$($(GO) env CGO_ENABLED)" != 1 ] || ! command -v $$($(GO) env CC) >/dev/null; then \
 		echo "SKIPPED: tests under the race detector: they need cgo and a C compiler ($$($(GO) env CC))"; \
 	else \
-		set -x; $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v -e /wire/compat -e /perf/); \
+		set -x; $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)'); \
 	fi
 
 # Under two minutes: what to run before every commit.
@@ -43,7 +43,7 @@ check:
 	$(MAKE) --no-print-directory unit cross
 
 unit:
-	$(GO) test -short $$($(GO) list ./... | grep -v -e /wire/compat -e /perf/)
+	$(GO) test -short $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)')
 
 # macOS and FreeBSD must build; Linux is the product.
 cross:
