@@ -52,7 +52,7 @@ func (l *loop) accept(ln *listener) {
 		l.place(&accepted{fd, ln, ln.peerOf(fd, from)})
 	}
 	l.acceptWaits = true
-	l.signal.raise()
+	l.poller.ready()
 }
 
 // acceptGoesOn deals with an accept that failed.
@@ -97,7 +97,7 @@ func (s *Server) overLimit() bool {
 func (s *Server) resume() {
 	if s.paused.CompareAndSwap(true, false) {
 		for _, l := range s.loops {
-			l.post(l.acceptTask, nil)
+			l.poller.post(l.acceptTask, nil)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (l *loop) place(a *accepted) {
 	if to == l {
 		l.add(a)
 	} else {
-		to.post(to.addTask, a)
+		to.poller.post(to.addTask, a)
 	}
 }
 

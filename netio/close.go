@@ -100,6 +100,8 @@ func (l *Core) kill(c *Conn) {
 // Tick looks after what needs the clock: idle and closing connections.
 func (l *Core) Tick() {
 	now := l.clock.NowMS()
+	l.buffers.trim()
+	l.outs.trim()
 	l.tickClosing(now)
 	if l.idleTimeoutMS > 0 {
 		l.tickIdle(now)

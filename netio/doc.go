@@ -1,5 +1,5 @@
 // Package netio carries bytes between sockets and sessions: loops,
-// connections, listeners, timers, on gnet's poller. It knows no protocol.
+// connections, listeners, timers. It knows no protocol.
 //
 // # Where it sits
 //
@@ -12,6 +12,7 @@
 //
 //   - Server, Config, Listener: what the appliance uses.
 //   - loop: one goroutine with one poller; the Host of a Core on real sockets.
+//   - poller: epoll on Linux, gnet's kqueue elsewhere; events and posted tasks.
 //   - Core, Conn: everything that is decided between a socket's event and a
 //     session's bytes. No system calls, no clock of its own: netiotest drives
 //     the same Core over sockets that it pretends.
@@ -46,6 +47,6 @@
 //
 // # Tests
 //
-// core_test.go and netiotest drive a Core over pretended sockets, with a fake
-// clock; server_test.go uses loopback. fuzz: go test -fuzz FuzzCore.
+// core_test.go uses netiotest to drive a Core over pretended sockets, with
+// a fake clock; server_test.go and hostile_test.go use loopback. fuzz: go test -fuzz FuzzCore.
 package netio

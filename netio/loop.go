@@ -1,25 +1,19 @@
 package netio
 
-import (
-	"sync/atomic"
-
-	errorx "github.com/panjf2000/gnet/v2/pkg/errors"
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
-)
+import "sync/atomic"
 
 // loop is one goroutine with its poller: the Host of a Core on real sockets.
 type loop struct {
 	server *Server
 	id     int
-	poller *netpoll.Poller
+	poller *poller
 	core   *Core
-	signal signal  // raised while the ready list or an accept waits
 	table  []*Conn // by file descriptor
 	sys    sysState
-	exit   error // what the poller is told after each event: nil until the end
 
-	acceptWaits bool // a listener may have more; the signal, a tick or a resume will tell
+	acceptWaits bool // a listener may have more; the ready list, a tick or a resume will tell
 	stopping    bool
+	done        bool // the poller returns
 
 	_         [64]byte     // what follows is written by other loops
 	count     atomic.Int64 // connections placed here
@@ -27,19 +21,11 @@ type loop struct {
 }
 
 func newLoop(s *Server, id int) (*loop, error) {
-	p, err := netpoll.OpenPoller()
+	p, err := openPoller()
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{server: s, id: id, poller: p}
-	if err := l.signal.open(); err != nil {
-		_ = p.Close()
-		return nil, err
-	}
-	if err := p.AddRead(&netpoll.PollAttachment{FD: l.signal.fd()}, true); err != nil {
-		l.close()
-		return nil, err
-	}
 	l.core = NewCore(l, CoreConfig{
 		OutCap:        s.config.OutCap,
 		IdleTimeoutMS: s.config.IdleTimeout.Milliseconds(),
@@ -48,37 +34,27 @@ func newLoop(s *Server, id int) (*loop, error) {
 	return l, nil
 }
 
-// run is the loop. It ends when a callback returns l.exit not nil.
+// run is the goroutine of the loop.
 func (l *loop) run() {
-	err := l.poller.Polling(l.event)
-	if l.exit == nil {
+	if err := l.poller.run(l); err != nil {
 		panic("FATAL: poller: " + err.Error())
 	}
 }
 
 // event is called by the poller for every event of a batch.
-func (l *loop) event(fd int, e netpoll.IOEvent, flags netpoll.IOFlags) error {
+func (l *loop) event(fd int, e Events) {
 	if uint(fd) < uint(len(l.table)) {
 		if c := l.table[fd]; c != nil {
-			l.core.Event(c, eventsOf(e, flags))
-			return l.exit
+			l.core.Event(c, e)
+			return
 		}
 	}
 	l.eventOther(fd)
-	return l.exit
 }
 
-// eventOther: no connection, so the signal, a listener, or a descriptor that
-// was closed earlier in this batch.
+// eventOther: no connection, so a listener, or a descriptor that was closed
+// earlier in this batch.
 func (l *loop) eventOther(fd int) {
-	if fd == l.signal.fd() {
-		l.signal.lower()
-		l.core.RunReady()
-		if l.acceptWaits {
-			l.acceptAll()
-		}
-		return
-	}
 	for _, ln := range l.server.listeners {
 		if ln.fd == fd {
 			l.accept(ln)
@@ -87,10 +63,12 @@ func (l *loop) eventOther(fd int) {
 	}
 }
 
-// watch makes the loop accept from ln. Edge triggered: a loop that must not
-// accept now need not tell the kernel, only remember.
-func (l *loop) watch(ln *listener) error {
-	return l.poller.AddRead(&netpoll.PollAttachment{FD: ln.fd}, true)
+// ready is called by the poller behind a batch, when Ready or accept asked.
+func (l *loop) ready() {
+	l.core.RunReady()
+	if l.acceptWaits {
+		l.acceptAll()
+	}
 }
 
 // add takes over a connection.
@@ -106,7 +84,7 @@ func (l *loop) add(a *accepted) {
 	s := a.from.open(l.id, a.peer)
 	c := l.core.Add(a.fd, s, a.from.network != "unix")
 	l.table[a.fd] = c
-	if err := l.poller.AddRead(&netpoll.PollAttachment{FD: a.fd}, true); err != nil {
+	if err := l.poller.watch(a.fd); err != nil {
 		l.server.log.Error("connection not watched", "fd", a.fd, "error", err)
 		l.core.kill(c)
 	}
@@ -114,12 +92,11 @@ func (l *loop) add(a *accepted) {
 
 // The tasks that other goroutines post.
 
-func (l *loop) addTask(argument any) error {
-	l.add(argument.(*accepted))
-	return l.exit
-}
+func (l *loop) addTask(argument any) { l.add(argument.(*accepted)) }
 
-func (l *loop) tick(any) error {
+func (l *loop) acceptTask(any) { l.acceptAll() }
+
+func (l *loop) tick(any) {
 	l.tickWaits.Store(false)
 	l.core.Tick()
 	if l.acceptWaits && !l.server.paused.Load() {
@@ -128,32 +105,20 @@ func (l *loop) tick(any) error {
 	if l.server.config.Tick != nil {
 		l.server.config.Tick(l.id, l.server.clock.NowMS())
 	}
-	return l.exit
 }
 
-func (l *loop) acceptTask(any) error {
-	l.acceptAll()
-	return l.exit
-}
-
-func (l *loop) stop(any) error {
+func (l *loop) stop(any) {
 	l.stopping = true
 	l.core.Stop()
-	l.checkExit()
-	return l.exit
+	l.checkDone()
 }
 
-func (l *loop) abort(any) error {
+func (l *loop) abort(any) {
 	l.core.Abort()
-	l.checkExit()
-	return l.exit
+	l.checkDone()
 }
 
-func (l *loop) checkExit() {
-	if l.stopping && l.core.Len() == 0 {
-		l.exit = errorx.ErrEngineShutdown
-	}
-}
+func (l *loop) checkDone() { l.done = l.stopping && l.core.Len() == 0 }
 
 // forget uncounts a connection, and lets the listeners go on if its being
 // there held them back.
@@ -165,25 +130,13 @@ func (l *loop) forget() {
 	}
 }
 
-func (l *loop) close() {
-	l.signal.close()
-	_ = l.poller.Close()
-}
-
 // loop as Host.
 
 // WantWrite implements Host. Only a connection whose output waits has the
 // kernel watch for room: a unix socket, and any socket under kqueue, would
 // otherwise wake the loop whenever the peer has taken a reply.
 func (l *loop) WantWrite(fd int, on bool) {
-	a := netpoll.PollAttachment{FD: fd}
-	var err error
-	if on {
-		err = l.poller.ModReadWrite(&a, true)
-	} else {
-		err = l.poller.ModRead(&a, true)
-	}
-	if err != nil {
+	if err := l.poller.wantWrite(fd, on); err != nil {
 		panic("FATAL: poller: " + err.Error())
 	}
 }
@@ -193,8 +146,8 @@ func (l *loop) Close(fd int) {
 	l.table[fd] = nil
 	closeFD(fd)
 	l.forget()
-	l.checkExit()
+	l.checkDone()
 }
 
 // Ready implements Host.
-func (l *loop) Ready() { l.signal.raise() }
+func (l *loop) Ready() { l.poller.ready() }

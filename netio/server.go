@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/panjf2000/gnet/v2/pkg/queue"
 	"golang.org/x/sys/unix"
 
 	"github.com/pandabeardb/panda/wire"
@@ -84,7 +83,7 @@ func (s *Server) Start() error {
 	}
 	for _, l := range s.loops {
 		for _, ln := range s.listeners {
-			if err := l.watch(ln); err != nil {
+			if err := l.poller.watch(ln.fd); err != nil {
 				return err
 			}
 		}
@@ -115,7 +114,7 @@ func (s *Server) tick() {
 		case <-t.C:
 			for _, l := range s.loops {
 				if l.tickWaits.CompareAndSwap(false, true) {
-					l.post(l.tick, nil)
+					l.poller.post(l.tick, nil)
 				}
 			}
 		}
@@ -137,7 +136,7 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 		_ = unix.Shutdown(ln.fd, unix.SHUT_RD) // refuses new peers where the system can; close does everywhere
 	}
 	for _, l := range s.loops {
-		l.post(l.stop, nil)
+		l.poller.post(l.stop, nil)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -149,7 +148,7 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 		for _, l := range s.loops {
-			l.post(l.abort, nil)
+			l.poller.post(l.abort, nil)
 		}
 		<-done
 	}
@@ -171,7 +170,7 @@ func (s *Server) close() {
 	}
 	s.listeners = nil
 	for _, l := range s.loops {
-		l.close()
+		l.poller.close()
 	}
 	s.loops = nil
 }
@@ -192,11 +191,4 @@ func (s *Server) Transport() wire.Transport {
 		t.BytesWritten += c.BytesWritten.Load()
 	}
 	return t
-}
-
-// post runs f on l's goroutine.
-func (l *loop) post(f queue.Func, argument any) {
-	if err := l.poller.Trigger(queue.HighPriority, f, argument); err != nil {
-		l.server.log.Error("loop not woken", "loop", l.id, "error", err)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"syscall"
 	"unsafe"
 
-	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,20 +17,6 @@ const rawMax = 64 << 10
 type sysState struct {
 	vectors [vectorsMax]unix.Iovec
 	message unix.Msghdr
-}
-
-// eventsOf translates epoll's events.
-func eventsOf(e netpoll.IOEvent, _ netpoll.IOFlags) (out Events) {
-	if e&(unix.EPOLLIN|unix.EPOLLPRI) != 0 {
-		out = Readable
-	}
-	if e&unix.EPOLLOUT != 0 {
-		out |= Writable
-	}
-	if e&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		out |= Hangup
-	}
-	return out
 }
 
 // Read implements Host.
@@ -122,26 +107,3 @@ func unixSocket() (int, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	return fd, os.NewSyscallError("socket", err)
 }
-
-// signal makes the loop's poller come back to it: an eventfd whose counter
-// nobody reads, since the edge is all that is needed.
-type signal struct{ eventFD int }
-
-func (s *signal) open() (err error) {
-	s.eventFD, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
-	return os.NewSyscallError("eventfd", err)
-}
-
-func (s *signal) fd() int { return s.eventFD }
-
-func (s *signal) raise() {
-	one := uint64(1)
-	_, _, e := syscall.RawSyscall(unix.SYS_WRITE, uintptr(s.eventFD), uintptr(unsafe.Pointer(&one)), 8)
-	if e != 0 {
-		panic("FATAL: eventfd: " + e.Error())
-	}
-}
-
-func (s *signal) lower() {}
-
-func (s *signal) close() { _ = unix.Close(s.eventFD) }

@@ -21,7 +21,7 @@ func (u *upper) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	out.Buf = append(out.Buf, bytes.ToUpper(in)...)
 	return len(in), wire.More
 }
-func (*upper) Body(v [][]byte) [][]byte         { return v }
+func (*upper) Body(v [][]byte) [][]byte        { return v }
 func (*upper) Filled(int, *wire.Out) wire.Next { return wire.More }
 func (*upper) Close()                          {}
 
