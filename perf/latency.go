@@ -11,18 +11,14 @@ import (
 const maxRateRounds = 3
 
 // latencyLoad is the load of the tail: small values at depth 1, nine reads to
-// one write, as the mixed row has it.
-func latencyLoad() load.Config {
-	c := small(0.1)
-	c.KeyCount, c.Zipf = smallKeys, zipfSkew
-	return c
-}
+// one write.
+func latencyLoad() load.Config { return small(0.1) }
 
 // latency measures both servers at half of the peer's maximum rate.
 func (c *contest) latency(ctx context.Context) (*LatencyResult, error) {
 	out := &LatencyResult{Ours: c.ours.name, Peer: c.peer.name, Threads: c.threads}
 	for _, s := range c.sides() {
-		if err := s.fill(ctx, space{"key:", smallKeys, smallValue}); err != nil {
+		if err := s.fill(ctx, space{"key:", pipelineKeys, smallValue}); err != nil {
 			return nil, err
 		}
 	}

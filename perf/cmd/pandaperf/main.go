@@ -71,7 +71,7 @@ func parse(args []string, stderr io.Writer) (*perf.Options, *settings, error) {
 	f.StringVar(&s.rows, "rows", "", "only rows whose name matches this `expression`")
 	f.StringVar(&s.against, "against", "both", "memcached, floor or both")
 	f.StringVar(&s.subject, "subject", "panda", "what is measured: panda, or memcached to see what the method is worth")
-	f.IntVar(&o.Rounds, "rounds", 5, "rounds of each row; the medians count")
+	f.IntVar(&o.Rounds, "rounds", 7, "rounds of each row; the medians count")
 	f.Float64Var(&o.Scale, "ops", 1, "`scale` of the requests of a cell")
 	f.BoolVar(&s.quick, "quick", false, "3 rounds of small cells: seconds, for development")
 	f.BoolVar(&o.Latency, "latency", true, "measure p99.9 at half of memcached's maximum rate too")
