@@ -80,8 +80,11 @@ func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, 
 	if err := node.Start(); err != nil {
 		return nil, err
 	}
-	if c.Public() {
+	switch {
+	case c.Public():
 		log.Warn("listening beyond loopback without authentication: everyone who reaches this port can read and write everything; -l 127.0.0.1 restricts it")
+	case c.Unix == nil:
+		log.Info("listening on loopback only, since there is no authentication; -l (--listen) opens it to other hosts")
 	}
 	for _, addr := range node.Addrs() {
 		log.Info("serving memcache", "network", addr.Network(), "address", addr.String())

@@ -89,9 +89,6 @@ func newServe(code *int, stderr io.Writer) *cobra.Command {
 				*code = finish(exit, c.OutOrStdout(), stderr)
 				return
 			}
-			if !cfg.Public() {
-				fmt.Fprintf(stderr, "panda: memcache on %s, port %d, for this host only: there is no authentication yet; --listen opens it\n", "loopback", o.port)
-			}
 			*code = appliance.Run(cfg, stderr, !terminal(stderr))
 		},
 	}
