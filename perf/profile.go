@@ -16,15 +16,25 @@ import (
 	"github.com/pandabeardb/panda/perf/load"
 )
 
-// profileTime is how long a row is profiled: 400 samples a core at Go's rate.
+// profileTime is how long a row is profiled if Options do not say: 400 samples
+// a core at Go's rate.
 const profileTime = 4 * time.Second
+
+// profileSeconds is Options.ProfileTime in whole seconds.
+func (o *Options) profileSeconds() int {
+	if o.ProfileTime == 0 {
+		return int(profileTime / time.Second)
+	}
+	return max(int(o.ProfileTime/time.Second), 1)
+}
 
 // profile saves a CPU profile of our server under a row's load, in a run of its
 // own, so that profiling disturbs no figure.
 func (c *contest) profile(ctx context.Context, r *Row) error {
 	l := r.Load
 	l.Network, l.Address = c.ours.Network, c.ours.Address
-	l.Duration = profileTime + time.Second
+	seconds := c.o.profileSeconds()
+	l.Duration = time.Duration(seconds+1) * time.Second
 	var loadErr error
 	done := make(chan struct{})
 	go func() {
@@ -35,17 +45,17 @@ func (c *contest) profile(ctx context.Context, r *Row) error {
 	path := filepath.Join(c.o.ProfileDir, name)
 	var err error
 	if c.ours.Pprof != "" {
-		err = fetchProfile(ctx, c.ours.Pprof, path+".pprof")
+		err = fetchProfile(ctx, c.ours.Pprof, seconds, path+".pprof")
 	} else {
-		err = recordProfile(ctx, c.ours.PID, path+".perf")
+		err = recordProfile(ctx, c.ours.PID, seconds, path+".perf")
 	}
 	<-done
 	return errors.Join(err, loadErr)
 }
 
 // fetchProfile asks a Go server for its CPU profile.
-func fetchProfile(ctx context.Context, address, path string) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", address, profileTime/time.Second)
+func fetchProfile(ctx context.Context, address string, seconds int, path string) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", address, seconds)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -70,10 +80,9 @@ func fetchProfile(ctx context.Context, address, path string) error {
 }
 
 // recordProfile has Linux's perf record a server that serves no profiles.
-func recordProfile(ctx context.Context, pid int, path string) error {
-	seconds := strconv.Itoa(int(profileTime / time.Second))
+func recordProfile(ctx context.Context, pid, seconds int, path string) error {
 	out, err := exec.CommandContext(ctx, "perf", "record", "-q", "-g", "-p", strconv.Itoa(pid),
-		"-o", path, "--", "sleep", seconds).CombinedOutput()
+		"-o", path, "--", "sleep", strconv.Itoa(seconds)).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: perf record: %w: %s", ErrProfile, err, out)
 	}

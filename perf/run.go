@@ -34,9 +34,10 @@ type Options struct {
 	Scale       float64       // of the requests of a cell
 	LatencyTime time.Duration // of one cell of the tail
 
-	ProfileDir string // empty: no profiles
-	Label      string
-	Log        io.Writer // progress, a line per row; nil: none
+	ProfileDir  string        // empty: no profiles
+	ProfileTime time.Duration // of each row, default 4 s
+	Label       string
+	Log         io.Writer // progress, a line per row; nil: none
 }
 
 // The threads of each contest, as the acceptance lines have them.

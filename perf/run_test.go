@@ -89,11 +89,8 @@ func TestRunAgainstFloor(t *testing.T) {
 }
 
 func TestProfileByPerf(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIP: takes the seconds that a profile takes")
-	}
 	o := quick()
-	o.Rows, o.ProfileDir, o.Rounds = regexp.MustCompile("^get/depth=16$"), t.TempDir(), 1
+	o.Rows, o.ProfileDir, o.ProfileTime, o.Rounds = regexp.MustCompile("^get/depth=16$"), t.TempDir(), time.Second, 1
 	if runtime.GOOS != "linux" {
 		t.Skip("SKIP: measuring needs Linux's /proc and epoll")
 	}
