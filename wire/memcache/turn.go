@@ -31,7 +31,6 @@ func (w *worker) beginTurn(out *wire.Out) {
 	w.requests = s.config.RequestsPerTurn
 	w.work = turnWork
 	w.start = out.Len()
-	w.ahead.count, w.ahead.next = 0, 0 // the input may lie where another one lay
 }
 
 func (w *worker) endTurn() {
