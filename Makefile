@@ -66,6 +66,8 @@ fuzz:
 # Rewrites the expected texts of tests; look at the difference before you commit.
 golden:
 	$(GO) test ./appliance/config -run TestHelp -rewrite
+	$(GO) test ./perf -run 'TestTable|TestBench' -rewrite
+	$(GO) test ./wire/compat -run Transcript -rewrite # from the originals; asks for memcached itself
 
 gen:
 	$(GO) generate ./...
