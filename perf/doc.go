@@ -49,6 +49,8 @@
 //
 // # Limits
 //
-// Linux. Servers and generator share the machine's cores, so throughput is not
+// Linux. A machine that does other work at the same time disturbs more than
+// both sides alike (memcached's threads contend less when they take turns on
+// one core): the report says when it was busy. Servers and generator share the machine's cores, so throughput is not
 // a figure of the comparison; scaling past them cannot be seen here.
 package perf

@@ -81,10 +81,17 @@ type Report struct {
 	When     time.Time
 	Versions []string // what the servers say they are
 	Machine  string
+	// Load is the machine's load average before the run: what else it does.
+	Load     float64
 	Rounds   int
 	Contests []Contest
 	Latency  *LatencyResult
 }
+
+// busyLoad is a load average from which other work disturbs the figures: two
+// threads that take turns on one core do not contend as two on two cores do, so
+// a busy machine flatters the server whose threads share more.
+const busyLoad = 1.0
 
 // Failed counts the figures that do not hold their bar.
 func (r *Report) Failed() (n int) {

@@ -73,7 +73,7 @@ func sampleReport() *Report {
 	return &Report{
 		Label: "sample", When: time.Date(2026, 11, 24, 1, 2, 3, 0, time.UTC),
 		Versions: []string{"panda: panda 0.1", "memcached: memcached 1.6.18"},
-		Machine:  "A processor, 2 cores", Rounds: 3,
+		Machine:  "A processor, 2 cores", Load: 2.5, Rounds: 3,
 		Contests: []Contest{{
 			Ours: "panda", Peer: "memcached", Threads: 2, Items: 1000, OursMem: 20 << 20, PeerMem: 25 << 20,
 			Rows: []RowResult{

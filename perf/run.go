@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/pandabeardb/panda/perf/floor"
@@ -89,7 +90,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	report := &Report{Label: o.Label, When: time.Now(), Machine: machine(), Rounds: o.Rounds}
+	report := &Report{Label: o.Label, When: time.Now(), Machine: machine(), Load: loadAverage(), Rounds: o.Rounds}
 	if o.AgainstMemcached || o.Base != "" {
 		if err := o.againstPeer(ctx, report); err != nil {
 			return nil, err
@@ -202,6 +203,17 @@ func buildPanda(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("building panda: %w: %s", err, out)
 	}
 	return program, nil
+}
+
+// loadAverage is the machine's over the last minute, 0 where it is not known.
+func loadAverage() float64 {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0
+	}
+	first, _, _ := bytes.Cut(b, []byte(" "))
+	load, _ := strconv.ParseFloat(string(first), 64)
+	return load
 }
 
 // machine names the processor and how many the kernel gives us.

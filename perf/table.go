@@ -13,6 +13,9 @@ func WriteTable(w io.Writer, r *Report) error {
 	for _, v := range r.Versions {
 		fmt.Fprintf(w, "  %s\n", v)
 	}
+	if r.Load > busyLoad {
+		fmt.Fprintf(w, "  the machine was busy with other work (load average %.1f): the figures are no evidence\n", r.Load)
+	}
 	for i := range r.Contests {
 		if err := writeContest(w, &r.Contests[i]); err != nil {
 			return err
