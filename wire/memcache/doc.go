@@ -1,3 +1,50 @@
 // Package memcache is memcached's text and meta protocol: sessions that turn
-// the bytes of a client into replies of the store.
+// the bytes of a client into changes of the store and replies.
+//
+// # Where it sits
+//
+// netio's loops drive it through wire.Session, the appliance assembles it, the
+// store is slab's. Lines are read by the codec in wire/memcache/ascii.
+//
+//	Session.Feed -> line, body or list -> row of the table -> shard -> Out
+//
+// # Types
+//
+//   - Config, Settings: what memcached's flags say. Env: what lies around.
+//   - Server: makes sessions; what they share.
+//   - session: one client's conversation; what of it outlives a call.
+//   - worker: what the sessions of a loop share: its handle of the store, its
+//     counters, and the memory of the command that runs.
+//   - row: a command. The table in table.go is the only place that names it.
+//
+// # Ownership
+//
+// All of a worker and its sessions belongs to the goroutine of one loop. A
+// request's tokens are borrowed from the input until its handler returns; a
+// store command's data goes straight into a reserved item, which the session
+// owns until it is stored or discarded. Replies are appended to Out; a value of
+// wire.PinMin bytes or more is pinned and written from where it lies. Atomics
+// in Server are what one loop tells the others.
+//
+// # Invariants
+//
+//  1. Replies are those of the version that Config.Compat names, byte for byte,
+//     but for what transcript_test.go lists as ours on purpose.
+//  2. Nothing is reserved while a shard is locked, and one shard at a time is.
+//  3. How the input is cut changes no reply, but for lines of more than 2,048
+//     bytes, where memcached's depend on it too.
+//  4. A list of keys can be interrupted at any key: by a full output, by the end
+//     of the turn, or because its line has not ended.
+//  5. No request of the hot paths allocates.
+//
+// # Limits
+//
+// Those of the protocol are in ascii and size.go, those of a turn in turn.go;
+// foresight looks 16 keys and 4 KB ahead; `stats detail` remembers 65,536
+// prefixes. A session takes less than 512 bytes.
+//
+// # Tests
+//
+// testdata has transcripts of real servers, see transcript_test.go. FuzzSession
+// compares replies under different cuts, FuzzDispatcher looks at single lines.
 package memcache
