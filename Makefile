@@ -6,7 +6,7 @@ COUNT   ?= 6# runs of each benchmark
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test peers check unit race fuzz golden gen bench bench-diff compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -17,11 +17,17 @@ build:
 
 # Everything: the peers that can be had are installed, what cannot run is named
 # with its reason, all tests run, then all but the black boxes once more under
-# the race detector.
+# the race detector. A part that fails does not keep the next from running.
 test: peers
-	$(GO) test -timeout 10m $$($(GO) list ./... | grep -v /wire/compat)
+	@status=0; for part in tests suites race; do \
+		$(MAKE) --no-print-directory $$part || status=1; \
+	done; exit $$status
+
+tests:
+	$(GO) test -timeout 10m $$($(GO) list ./... | grep -v '/wire/compat$$')
+
+suites:
 	$(GO) test -timeout 15m -count 1 -v ./wire/compat
-	$(MAKE) --no-print-directory race
 
 peers:
 	@if [ -n "$$PANDA_NO_INSTALL" ]; then echo "peers: not installed, since PANDA_NO_INSTALL is set"; \
@@ -52,8 +58,7 @@ cross:
 	GOOS=freebsd GOARCH=amd64 $(GO) vet ./...
 
 # The peers' own suites, clients and transcripts.
-compat: peers
-	$(GO) test -timeout 15m -count 1 -v ./wire/compat
+compat: peers suites
 
 fuzz:
 	@for package in $$($(GO) list ./...); do \
