@@ -32,20 +32,15 @@ func (l *loop) accept(ln *listener) {
 		if l.stopping || l.server.stopping.Load() {
 			return
 		}
-		if !l.server.reserve() {
-			l.acceptWaits = true
-			return
-		}
-		fd, from, err := socket.Accept(ln.fd)
+		fd, from, n, err := l.server.acceptFrom(ln)
 		if err != nil {
-			l.server.conns.Add(-1)
 			if !l.acceptGoesOn(ln, err) {
 				return
 			}
 			continue
 		}
 		l.server.acceptErrorLog.Store(false)
-		if l.server.overLimit() {
+		if limit := l.server.config.MaxConns; limit > 0 && n > int64(limit) {
 			l.reject(fd)
 			continue
 		}
@@ -60,6 +55,9 @@ func (l *loop) acceptGoesOn(ln *listener, err error) bool {
 	switch err {
 	case unix.EAGAIN:
 		return false
+	case errHeldBack:
+		l.acceptWaits = true
+		return false
 	case unix.EINTR, unix.ECONNABORTED:
 		return true
 	}
@@ -71,26 +69,27 @@ func (l *loop) acceptGoesOn(ln *listener, err error) bool {
 	return false
 }
 
-// reserve counts a connection that is about to be accepted. It reports false
-// when there must be none, and the listeners are held back.
-func (s *Server) reserve() bool {
-	n := s.conns.Add(1)
-	if s.config.MaxConns == 0 || s.config.MaxConnsFast || n <= int64(s.config.MaxConns) {
-		return true
+// acceptFrom accepts a connection, unless the limit holds the listeners back,
+// and counts it: n of them are open then. Where the limit is not to be
+// exceeded at all, one loop at a time looks and accepts.
+func (s *Server) acceptFrom(ln *listener) (fd int, from unix.Sockaddr, n int64, err error) {
+	if limit := int64(s.config.MaxConns); limit > 0 && !s.config.MaxConnsFast {
+		s.accepting.Lock()
+		defer s.accepting.Unlock()
+		if s.conns.Load() >= limit {
+			if s.paused.CompareAndSwap(false, true) {
+				s.listenDisabled.Add(1)
+			}
+			if s.conns.Load() < limit {
+				s.resume() // one was closed meanwhile, and did not see the pause
+			}
+			return 0, nil, 0, errHeldBack
+		}
 	}
-	s.conns.Add(-1)
-	if s.paused.CompareAndSwap(false, true) {
-		s.listenDisabled.Add(1)
+	if fd, from, err = socket.Accept(ln.fd); err == nil {
+		n = s.conns.Add(1)
 	}
-	if s.conns.Load() < int64(s.config.MaxConns) {
-		s.resume() // one was closed meanwhile, and did not see the pause
-	}
-	return false
-}
-
-// overLimit: a connection that is accepted is one too many.
-func (s *Server) overLimit() bool {
-	return s.config.MaxConns > 0 && s.config.MaxConnsFast && s.conns.Load() > int64(s.config.MaxConns)
+	return fd, from, n, err
 }
 
 // resume lets the listeners go on after a pause.
@@ -107,6 +106,8 @@ func (l *loop) reject(fd int) {
 	l.server.rejected.Add(1)
 	if len(l.server.config.Reject) > 0 {
 		writeFD(fd, l.server.config.Reject)
+		l.CloseWrite(fd)
+		l.Read(fd, l.core.in) // what it has sent would turn the close into a reset
 	}
 	closeFD(fd)
 	l.server.conns.Add(-1)

@@ -37,13 +37,13 @@ func (l *Core) startClosing(c *Conn) {
 	c.deadlineMS = l.clock.NowMS() + closeStallMSMax
 	l.closing = append(l.closing, c)
 	l.endSession(c)
+	l.Counts.Current.Add(-1)
 }
 
 func (l *Core) endSession(c *Conn) {
 	l.keep(c, nil)
 	c.session.Close()
 	c.session = nil
-	l.Counts.Current.Add(-1)
 }
 
 // discard throws away what comes in at a closing connection.
@@ -80,7 +80,8 @@ func (l *Core) kill(c *Conn) {
 	if c.flags&gone != 0 {
 		return
 	}
-	if c.flags&closing == 0 {
+	open := c.flags&closing == 0
+	if open {
 		l.endSession(c)
 	}
 	c.flags |= gone
@@ -95,6 +96,9 @@ func (l *Core) kill(c *Conn) {
 	moved.index = c.index
 	l.conns = l.conns[:last]
 	l.host.Close(int(c.fd))
+	if open {
+		l.Counts.Current.Add(-1) // last: who sees it may count on the place being free
+	}
 }
 
 // Tick looks after what needs the clock: idle and closing connections.

@@ -8,5 +8,6 @@ var (
 	errStarted  = errors.New("netio: the server is started already")
 	errStopped  = errors.New("netio: the server was stopped already")
 	errNetwork  = errors.New("netio: unknown network")
+	errHeldBack = errors.New("netio: the connection limit is reached")
 	errUnixPath = errors.New("netio: the path of the unix socket is too long")
 )

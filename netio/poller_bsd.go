@@ -90,6 +90,10 @@ func (p *poller) post(f func(any), argument any) {
 	}
 }
 
+// runTasks is for what was posted to a loop that is done. Here it stays in
+// gnet's queue: the descriptor of a connection, at worst, until the process ends.
+func (p *poller) runTasks() {}
+
 // run is the loop, until l.done.
 func (p *poller) run(l *loop) error {
 	err := p.kqueue.Polling(func(fd int, filter netpoll.IOEvent, flags netpoll.IOFlags) error {

@@ -42,6 +42,7 @@ type Server struct {
 	ticking   sync.WaitGroup // the ticker
 	tickEnd   chan struct{}
 
+	accepting      sync.Mutex   // held to accept where MaxConns must not be exceeded
 	conns          atomic.Int64 // open file descriptors of connections
 	rejected       atomic.Int64
 	listenDisabled atomic.Int64
@@ -170,6 +171,7 @@ func (s *Server) close() {
 	}
 	s.listeners = nil
 	for _, l := range s.loops {
+		l.poller.runTasks() // a connection may have been on its way to a loop that was done
 		l.poller.close()
 	}
 	s.loops = nil
