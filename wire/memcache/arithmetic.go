@@ -27,7 +27,7 @@ func deleteKey(w *worker, _ *session) progress {
 		w.server.prefixes.delete(w.server.config.StatsPrefix, key)
 	}
 	hk := w.key(key)
-	if w.remove(&hk) {
+	if w.remove(hk) {
 		w.count(deleteHits)
 		return w.reply("DELETED\r\n")
 	}
@@ -49,7 +49,7 @@ func touch(w *worker, _ *session) progress {
 	expiresAtMS := w.server.expiresAtMS(exptime, w.now)
 	hk := w.key(key)
 	for {
-		l := w.handle.Lock(&hk)
+		l := w.handle.Lock(hk)
 		it, found := w.find(&l)
 		if !found {
 			l.Unlock()
@@ -85,7 +85,7 @@ func (w *worker) arithmetic(down bool) progress {
 	}
 	d := delta{by: by, down: down}
 	hk := w.key(key)
-	switch w.add(&hk, &d) {
+	switch w.add(hk, &d) {
 	case stored:
 		if !w.noreply {
 			w.out.Buf = append(ascii.AppendUint(w.out.Buf, d.value), '\r', '\n')

@@ -22,7 +22,7 @@ func (w *worker) command(s *session, line []byte, n int) progress {
 	if n < shortestNewLine {
 		return w.say(replyFormat)
 	}
-	r := w.known(ascii.Word(line))
+	r := w.named(line)
 	if r == nil || r.flags&admin != 0 {
 		return w.newUnknown(s, line)
 	}
@@ -61,11 +61,10 @@ func (w *worker) oldCommand(s *session, line []byte) progress {
 	for len(line) > 0 && line[0] == ' ' {
 		line = line[1:]
 	}
-	name := ascii.Word(line)
-	r := w.known(name)
+	r := w.named(line)
 	switch {
 	case r == nil:
-		return w.oldUnknown(line, name)
+		return w.oldUnknown(line)
 	case r.flags&lines != 0:
 		w.request.Hold(line)
 		return r.run(w, s)
@@ -78,7 +77,8 @@ func (w *worker) oldCommand(s *session, line []byte) progress {
 	return r.run(w, s)
 }
 
-func (w *worker) oldUnknown(line, name []byte) progress {
+func (w *worker) oldUnknown(line []byte) progress {
+	name := ascii.Word(line)
 	meta := len(name) == 2 && name[0] == 'm'
 	if len(name) >= 2 && !meta && bytes.IndexByte([]byte(oldUnknownErrors), name[0]) < 0 {
 		w.request.Parse(line)

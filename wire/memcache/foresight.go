@@ -15,8 +15,17 @@ import (
 // prefetches in vain; a key that was not foreseen is hashed when it is met.
 type foresight struct {
 	keys  [foresightMax]slab.Key
+	lines [foresightMax]foreseenLine
 	count int
 	next  int // the first that no request has asked for
+
+	met slab.Key // a key that was not foreseen
+}
+
+// foreseenLine is the line that a key stands in.
+type foreseenLine struct {
+	at  int // capacity of the input from its first byte on: that tells where it is
+	len int // with its \n; 0: the key is not the first of a line
 }
 
 const (
@@ -40,6 +49,7 @@ func (w *worker) foresee(in []byte) (seen int) {
 		seen += end + 1
 		name := bytes.IndexByte(line[:min(len(line), commandNameMax+1)], ' ')
 		if name > 0 {
+			f.lines[f.count] = foreseenLine{cap(line), end + 1}
 			w.foreseeKey(line[name+1:])
 		}
 	}
@@ -54,6 +64,7 @@ func (w *worker) foreseeList(list []byte) {
 	f := &w.ahead
 	f.count, f.next = 0, 0
 	for f.count < foresightMax && len(list) > 0 {
+		f.lines[f.count].len = 0
 		list = w.foreseeKey(list)
 	}
 	w.handle.Foresee(f.keys[:f.count])
@@ -74,14 +85,30 @@ func (w *worker) foreseeKey(text []byte) (rest []byte) {
 	return rest
 }
 
-// key is a request's key with its hash, which foresight may have.
-func (w *worker) key(b []byte) slab.Key {
+// key is a request's key with its hash, which foresight may have. It is good
+// until the next call.
+func (w *worker) key(b []byte) *slab.Key {
 	f := &w.ahead
 	for i := f.next; i < f.count; i++ {
 		if k := &f.keys[i]; len(k.Bytes) == len(b) && &k.Bytes[0] == &b[0] {
 			f.next = i + 1
-			return *k
+			return k
 		}
 	}
-	return w.handle.Key(0, b)
+	f.met = w.handle.Key(0, b)
+	return &f.met
+}
+
+// line cuts the first line off in, whose end foresight may have.
+func (w *worker) line(in []byte) (line []byte, n int) {
+	f := &w.ahead
+	if f.next >= f.count || f.lines[f.next].at != cap(in) || f.lines[f.next].len == 0 {
+		return ascii.Line(in)
+	}
+	n = f.lines[f.next].len
+	end := n - 1
+	if end > 0 && in[end-1] == '\r' {
+		end--
+	}
+	return in[:end], n
 }

@@ -253,7 +253,7 @@ func metaDebug(w *worker, _ *session) progress {
 	}
 	w.count(metaCommands)
 	hk := w.key(key)
-	l := w.handle.Lock(&hk)
+	l := w.handle.Lock(hk)
 	if it, found := w.find(&l); found {
 		w.appendDebug(&l, it)
 	} else {

@@ -22,7 +22,7 @@ func metaDelete(w *worker, _ *session) progress {
 	hk := w.key(w.flags.Key)
 	o := retry
 	for o == retry {
-		o = w.strike(&hk)
+		o = w.strike(hk)
 	}
 	switch {
 	case o == noMemory:
@@ -138,7 +138,7 @@ func metaArithmetic(w *worker, _ *session) progress {
 		d.newMS = w.server.expiresAtMS(f.TTL, w.now)
 	}
 	hk := w.key(f.Key)
-	return w.answerArithmetic(&hk, &d, end)
+	return w.answerArithmetic(hk, &d, end)
 }
 
 func (w *worker) answerArithmetic(hk *slab.Key, d *delta, end int) progress {

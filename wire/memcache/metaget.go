@@ -17,7 +17,7 @@ func metaGet(w *worker, _ *session) progress {
 	g.plan(w)
 	hk := w.key(w.flags.Key)
 	for {
-		if p, ok := w.fetch(&hk, &g); ok {
+		if p, ok := w.fetch(hk, &g); ok {
 			return p
 		}
 	}

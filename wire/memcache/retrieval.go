@@ -16,15 +16,15 @@ type keys struct {
 	any         bool  // a key was seen
 }
 
-func getPlain(w *worker, s *session) progress    { return w.get(s, keys{}) }
-func getCAS(w *worker, s *session) progress      { return w.get(s, keys{cas: true}) }
+func getPlain(w *worker, s *session) progress    { return w.get(s, "get", keys{}) }
+func getCAS(w *worker, s *session) progress      { return w.get(s, "gets", keys{cas: true}) }
+func getAncient(w *worker, s *session) progress  { return w.get(s, "bget", keys{}) }
 func getTouch(w *worker, s *session) progress    { return w.getTouch(s, keys{touch: true}) }
 func getTouchCAS(w *worker, s *session) progress { return w.getTouch(s, keys{touch: true, cas: true}) }
 
-func (w *worker) get(s *session, k keys) progress {
+func (w *worker) get(s *session, name string, k keys) progress {
 	s.keys = k
-	line := w.request.Line()
-	return w.list(s, line[len(ascii.Word(line)):], w.out.Mark())
+	return w.list(s, w.request.Line()[len(name):], w.out.Mark())
 }
 
 // getTouch is gat and gats. Without any key the old dialect answers END.
@@ -117,7 +117,7 @@ func (w *worker) value(key []byte, k *keys) {
 		hit = w.valueTouch(key, k)
 	} else {
 		hk := w.key(key)
-		l := w.handle.Lock(&hk)
+		l := w.handle.Lock(hk)
 		it, found := w.find(&l)
 		if hit = found; hit {
 			l.Accessed(it, w.now)
@@ -139,7 +139,7 @@ func (w *worker) value(key []byte, k *keys) {
 func (w *worker) valueTouch(key []byte, k *keys) bool {
 	hk := w.key(key)
 	for {
-		l := w.handle.Lock(&hk)
+		l := w.handle.Lock(hk)
 		it, found := w.find(&l)
 		if !found {
 			l.Unlock()

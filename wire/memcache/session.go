@@ -103,15 +103,17 @@ func (s *session) step(in []byte) (n int, p progress) {
 
 // line runs the command line that in begins with.
 func (s *session) line(in []byte) (n int, p progress) {
-	line, n := ascii.Line(in[s.scanned:])
+	w := s.worker
+	if s.scanned > 0 {
+		if _, n = ascii.Line(in[s.scanned:]); n == 0 {
+			return s.incomplete(in)
+		}
+		s.scanned = 0
+	}
+	line, n := w.line(in)
 	if n == 0 {
 		return s.incomplete(in)
 	}
-	if s.scanned > 0 {
-		line, n = ascii.Line(in)
-		s.scanned = 0
-	}
-	w := s.worker
 	w.unread = 0
 	p = w.command(s, line, n)
 	return n - w.unread, p

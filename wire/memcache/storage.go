@@ -118,7 +118,7 @@ func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
 	st := &s.store
 	text := replyTooLarge
 	if w.server.fits(len(key), spec.Flags, spec.ValueLen) {
-		it, err := w.handle.Reserve(&hk, spec)
+		it, err := w.handle.Reserve(hk, spec)
 		if err == nil {
 			w.count(setCommands)
 			st.item, st.hash, st.slot = it, hk.Hash, hk.Slot
@@ -132,7 +132,7 @@ func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
 		w.count(storeTooLarge)
 	}
 	if st.mode == modeSet || st.meta {
-		w.remove(&hk)
+		w.remove(hk)
 	}
 	if st.meta {
 		w.say(text)

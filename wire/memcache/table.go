@@ -1,6 +1,7 @@
 package memcache
 
 import (
+	"encoding/binary"
 	"strings"
 
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
@@ -16,6 +17,7 @@ const (
 	debug                  // only with relaxed_privileges
 	data                   // a data block follows
 	later                  // not all of it works yet
+	hot                    // found by its first four bytes, see shortcuts
 )
 
 // row is a command.
@@ -34,12 +36,12 @@ type row struct {
 // its tokens again; the counts here are those whose violation memcached finds
 // before it looks at anything else.
 var table = [...]row{
-	{"get", getPlain, 2, 0, 2, lines, "values of keys"},
+	{"get", getPlain, 2, 0, 2, lines | hot, "values of keys"},
 	{"gets", getCAS, 2, 0, 2, lines, "values and CAS tokens of keys"},
 	{"gat", getTouch, 2, 0, 3, lines, "values of keys, with a new expiry"},
 	{"gats", getTouchCAS, 2, 0, 3, lines, "values and CAS tokens of keys, with a new expiry"},
-	{"bget", getPlain, 2, 0, 0, lines | old, "an old name of get (1.6.18 only)"},
-	{"set", storeSet, 5, 6, 5, data, "store"},
+	{"bget", getAncient, 2, 0, 0, lines | old, "an old name of get (1.6.18 only)"},
+	{"set", storeSet, 5, 6, 5, data | hot, "store"},
 	{"add", storeAdd, 5, 6, 5, data, "store a key that is absent"},
 	{"replace", storeReplace, 5, 6, 5, data, "store a key that is present"},
 	{"append", storeAppend, 5, 6, 5, data, "add to the end of a value"},
@@ -49,8 +51,8 @@ var table = [...]row{
 	{"incr", increment, 3, 4, 3, 0, "add to a number, modulo 2^64"},
 	{"decr", decrement, 3, 4, 3, 0, "subtract from a number, down to 0"},
 	{"touch", touch, 3, 4, 3, 0, "new expiry"},
-	{"mg", metaGet, 2, 0, 2, 0, "meta get, flags b c C f h k l O q s t u v E N R T"},
-	{"ms", metaSet, 2, 0, 3, data, "meta set, flags b c C E F I k O q s T M N"},
+	{"mg", metaGet, 2, 0, 2, hot, "meta get, flags b c C f h k l O q s t u v E N R T"},
+	{"ms", metaSet, 2, 0, 3, data | hot, "meta set, flags b c C E F I k O q s T M N"},
 	{"md", metaDelete, 2, 0, 2, 0, "meta delete, flags b C E I k O q T x"},
 	{"ma", metaArithmetic, 2, 0, 2, 0, "meta arithmetic, flags b C E N J D T M O q t c v k"},
 	{"me", metaDebug, 0, 0, 2, 0, "what is known about an item"},
@@ -120,6 +122,39 @@ func lookup(name []byte) *row {
 		return nil
 	}
 	return r
+}
+
+// shortcuts are the hot commands by name and space, in four bytes or three.
+var shortcuts = newShortcuts()
+
+type shortcut struct {
+	prefix, mask uint32
+	row          *row
+}
+
+func newShortcuts() (list []shortcut) {
+	for i := range table {
+		if table[i].flags&hot == 0 {
+			continue
+		}
+		var b [4]byte
+		n := copy(b[:], table[i].name+" ")
+		list = append(list, shortcut{binary.LittleEndian.Uint32(b[:]), 1<<(8*n) - 1, &table[i]})
+	}
+	return list
+}
+
+// named finds the command that a line begins with, up to a space.
+func (w *worker) named(line []byte) *row {
+	if len(line) >= 4 {
+		v := binary.LittleEndian.Uint32(line)
+		for i := range shortcuts {
+			if c := &shortcuts[i]; v&c.mask == c.prefix {
+				return c.row
+			}
+		}
+	}
+	return w.known(ascii.Word(line))
 }
 
 // known is lookup, for the commands that this server has.

@@ -2,10 +2,32 @@ package ascii
 
 import "strconv"
 
-// AppendUint appends v in decimal.
+// twoDigits are the numbers 00 to 99, one after the other.
+const twoDigits = "00010203040506070809" +
+	"10111213141516171819" +
+	"20212223242526272829" +
+	"30313233343536373839" +
+	"40414243444546474849" +
+	"50515253545556575859" +
+	"60616263646566676869" +
+	"70717273747576777879" +
+	"80818283848586878889" +
+	"90919293949596979899"
+
+// AppendUint appends v in decimal. Flags and lengths, which nearly every reply
+// has, are short.
 func AppendUint(dst []byte, v uint64) []byte {
-	if v < 10 {
+	switch {
+	case v < 10:
 		return append(dst, byte('0'+v))
+	case v < 100:
+		return append(dst, twoDigits[2*v], twoDigits[2*v+1])
+	case v < 10000:
+		high, low := v/100, v%100
+		if high < 10 {
+			return append(dst, byte('0'+high), twoDigits[2*low], twoDigits[2*low+1])
+		}
+		return append(dst, twoDigits[2*high], twoDigits[2*high+1], twoDigits[2*low], twoDigits[2*low+1])
 	}
 	return strconv.AppendUint(dst, v, 10)
 }

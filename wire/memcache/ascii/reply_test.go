@@ -2,8 +2,17 @@ package ascii
 
 import (
 	"math"
+	"strconv"
 	"testing"
 )
+
+func TestAppendUint(t *testing.T) {
+	for v := range uint64(20_000) {
+		if got := AppendUint(nil, v); string(got) != strconv.FormatUint(v, 10) {
+			t.Fatalf("%d: %q", v, got)
+		}
+	}
+}
 
 func TestReplies(t *testing.T) {
 	for _, c := range []struct {
