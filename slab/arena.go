@@ -78,6 +78,7 @@ func (s *Store) takeRun(class, domain uint8, owner ref) uint32 {
 	} else {
 		id = a.fresh
 		a.fresh++
+		s.wakePopulator(a.fresh)
 	}
 	a.inUse++
 	if class == classIndex {

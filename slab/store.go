@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"errors"
 	"math/bits"
 	"math/rand/v2"
 	"runtime"
@@ -38,7 +39,7 @@ const (
 // Store is the keyspace.
 type Store struct {
 	base      unsafe.Pointer
-	memory    []byte
+	memory    mapping
 	classes   *classes
 	shards    []shard
 	shardMask uint16
@@ -55,6 +56,7 @@ type Store struct {
 	outOfMemory atomic.Int64
 	reclaiming  sync.Mutex // one search for memory at a time: there is one hand
 	arena       arena
+	populator   populator
 }
 
 // Handle is one loop's way into the store. It is not safe for concurrent use,
@@ -90,7 +92,11 @@ func New(c Config) (*Store, error) {
 		return nil, err
 	}
 	s.openDomains(c.LimitBytes, max(c.Loops, 1))
-	return s, s.openShards()
+	if err := s.openShards(); err != nil {
+		return nil, errors.Join(err, s.memory.release())
+	}
+	s.startPopulator(c.LimitBytes)
+	return s, nil
 }
 
 func chooseShards(limit int64) int {
@@ -106,11 +112,11 @@ func (s *Store) openArena(limit int64) error {
 		size = max(size, physicalMemory())
 	}
 	size = (size + runSize - 1) &^ (runSize - 1)
-	b, err := reserve(int(size))
+	m, err := reserve(int(size))
 	if err != nil {
 		return err
 	}
-	s.memory, s.base = b, unsafe.Pointer(unsafe.SliceData(b))
+	s.memory, s.base = m, unsafe.Pointer(unsafe.SliceData(m.bytes))
 	a := &s.arena
 	a.runs = make([]run, size>>runShift)
 	a.runs[0].class = classReserve
@@ -156,9 +162,10 @@ func (s *Store) openShards() error {
 
 // Close unmaps the arena. No handle may be used any more.
 func (s *Store) Close() error {
-	b := s.memory
-	s.memory, s.base = nil, nil
-	return unreserve(b)
+	s.stopPopulator()
+	m := s.memory
+	s.memory, s.base = mapping{}, nil
+	return m.release()
 }
 
 // Handle returns loop i's handle.
