@@ -31,6 +31,7 @@ type foreseenLine struct {
 const (
 	foresightMax   = 16   // cache lines in flight: a core has 10 to 20 line fill buffers
 	foresightBytes = 4096 // looked at for that: 32 sets of 100 bytes
+	foresightLine  = 512  // of these without a newline: it is the middle of a large value
 	commandNameMax = 7    // "prepend" and "replace" are the longest that are followed by a key
 )
 
@@ -41,7 +42,7 @@ func (w *worker) foresee(in []byte) (seen int) {
 	f.count, f.next = 0, 0
 	in = in[:min(len(in), foresightBytes)]
 	for f.count < foresightMax && seen < len(in) {
-		end := bytes.IndexByte(in[seen:], '\n')
+		end := bytes.IndexByte(in[seen:min(len(in), seen+foresightLine)], '\n')
 		if end < 0 {
 			break
 		}
