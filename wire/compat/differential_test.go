@@ -44,7 +44,7 @@ func differential(t *testing.T, v version) {
 	const failuresMax = 10 // more tell nothing new
 	failures, chances := 0, uint64(0)
 	for seed := first; seed < first+count && failures < failuresMax; seed++ {
-		s := generate(seed)
+		s := generate(seed, v)
 		left, right := d.run(t, s)
 		if d.agree(left, right) {
 			continue
@@ -170,6 +170,9 @@ func play(t *testing.T, s *server, script script, prefix string) (answers []answ
 			continue
 		}
 		answers = append(answers, answer{strings.ReplaceAll(m.mask(reply), prefix, "_"), end})
+	}
+	for i := range answers { // 1.6.45 sends this for a key too long in get, and puts its clients out of step
+		answers[i].text = strings.ReplaceAll(answers[i].text, "bad command line format\r\n\r\n", "bad command line format\r\n")
 	}
 	return answers
 }

@@ -35,6 +35,7 @@
 //     is Debian's package, found in PATH).
 //   - PANDA_COMPAT_SEQUENCES, PANDA_COMPAT_SEED: how many sequences the
 //     differential test runs (1,000), and the seed it begins at.
+//   - PANDA_COMPAT_ALL: what is not ours to pass yet runs too, and is printed.
 //
 // `go test ./wire/compat -run Transcript -rewrite` rewrites the transcripts'
 // replies from the originals.

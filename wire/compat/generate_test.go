@@ -45,16 +45,22 @@ func (b burst) bytes(prefix string, tokens []string) []byte {
 // A generator makes the script of a seed.
 type generator struct {
 	*rand.Rand
+	version version
 }
 
-func generate(seed uint64) script {
-	g := generator{rand.New(rand.NewPCG(seed, 1))}
+func generate(seed uint64, v version) script {
+	g := generator{rand.New(rand.NewPCG(seed, 1)), v}
 	var s script
 	for range 1 + g.IntN(6) {
 		s = append(s, g.burst())
 	}
 	return s
 }
+
+var (
+	arithmetic = regexp.MustCompile(`^ *(incr|decr|ma)\b`)
+	retrieval  = regexp.MustCompile(`^ *(gets?|gats?|mg)\b`)
+)
 
 func (g generator) burst() burst {
 	switch g.IntN(50) { // alone and uncut: what depends on what was read with it, or makes the original forget replies
@@ -66,8 +72,14 @@ func (g generator) burst() burst {
 		return burst{commands: []string{g.of("GET / HTTP/1.1", "foo HTTP/1.0", "get HTTP/", "a HTTP/1.1 b") + g.eol(), g.line()}}
 	}
 	var b burst
+	read := false
 	for range 1 + g.IntN(12) {
-		b.commands = append(b.commands, g.command())
+		command := g.command()
+		if read && g.version == v1645 && arithmetic.MatchString(command) {
+			continue // whether it changes the item in place depends on the replies that hold it still
+		}
+		read = read || retrieval.MatchString(command)
+		b.commands = append(b.commands, command)
 	}
 	if g.IntN(2) == 0 {
 		b.cuts = 1 + g.Uint64N(1<<40)

@@ -51,13 +51,13 @@ func readSuiteList(t *testing.T) (files []suiteFile) {
 
 // TestSuite runs memcached's own tests, unchanged, against us. A file passes
 // when it runs all that it planned, nothing fails, and nothing skips itself.
-// With PANDA_COMPAT_SUITE_ALL set, the files that are not ours to pass yet run
+// With PANDA_COMPAT_ALL set, the files that are not ours to pass yet run
 // too, and what they did is printed.
 func TestSuite(t *testing.T) {
 	perl := tool(t, "perl")
 	source := peer(t, "memcached-1.6.18", "t")
 	work := suiteWork(t, source)
-	all := os.Getenv("PANDA_COMPAT_SUITE_ALL") != ""
+	all := os.Getenv("PANDA_COMPAT_ALL") != ""
 
 	listed := map[string]bool{}
 	slots := make(chan struct{}, suiteParallel)

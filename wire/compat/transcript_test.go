@@ -60,11 +60,15 @@ func transcript(t *testing.T, v version) {
 	}
 	const fewest = 140 // the pairs that were measured first, without those of later releases
 	p := subject(t, v)
-	s := start(t, p, transcriptFlags...)
-	var m masker
+	s, apart := start(t, p, transcriptFlags...), start(t, p, transcriptFlags...)
+	var m, maskedApart masker
+	all := os.Getenv("PANDA_COMPAT_ALL") != ""
 	sent := 0
 	for _, e := range exchanges {
 		if e.later != "" {
+			if all && !same(replay(t, apart, &maskedApart, e), e.reply) {
+				t.Logf("> %s\nis not answered as it will be (%s)", e.input, e.later)
+			}
 			continue
 		}
 		sent++
