@@ -89,7 +89,8 @@ func (w *worker) update(s *session, m mode) progress {
 	if w.server.prefixes.enabled.Load() {
 		w.server.prefixes.set(w.server.config.StatsPrefix, key)
 	}
-	s.store.mode, s.store.meta, s.store.cas, s.store.newCAS = m, false, cas, 0
+	st := &s.store
+	st.mode, st.meta, st.stale, st.vivify, st.cas, st.newCAS = m, false, false, false, cas, 0
 	return w.reserve(s, key, slab.Spec{
 		ValueLen:    n,
 		Flags:       flags,

@@ -17,6 +17,17 @@ func TestStoreCommands(t *testing.T) {
 	p.want("cas k 0 0 1 "+tokenOf(t, p, "k")+"\r\nx\r\nget k\r\n", "STORED\r\nVALUE k 0 1\r\nx\r\nEND\r\n")
 }
 
+// TestStoreForgets: nothing of an ms is left for the store command behind it.
+func TestStoreForgets(t *testing.T) {
+	p := newRig(t, Config{}).dial()
+	p.want("set k 0 0 1\r\n1\r\nms k 1 I C1\r\n2\r\ncas k 0 0 1 3\r\n3\r\n", "STORED\r\nHD\r\nEXISTS\r\n")
+	p.want("ms j 1 N30 MA b\r\n1\r\n", "CLIENT_ERROR error decoding key\r\n")
+	p.want("ms j 1 N30 MA E5\r\n1\r\nappend no 0 0 1\r\n2\r\nset j 0 0 1\r\n3\r\n", "HD\r\nNOT_STORED\r\nSTORED\r\n")
+	if token := tokenOf(t, p, "j"); token == "5" {
+		t.Error("the token that a client chose came again")
+	}
+}
+
 func TestTokensAreUnique(t *testing.T) {
 	p := newRig(t, Config{}).dial()
 	seen := map[string]bool{}
