@@ -113,10 +113,14 @@ func (s *session) skipData(n int) progress {
 }
 
 // reserve gets memory for the data of a store command, of which s.store knows
-// the rest. A set that fails removes what it was meant to replace.
+// the rest. A set that fails removes what it was meant to replace. Without CAS
+// an item cannot keep the token that it was sent with, so that it has none.
 func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
 	hk := w.key(key)
 	st := &s.store
+	if w.server.config.CASDisabled {
+		st.cas = 0
+	}
 	text := replyTooLarge
 	if w.server.fits(len(key), spec.Flags, spec.ValueLen) {
 		it, err := w.handle.Reserve(hk, spec)
@@ -267,7 +271,7 @@ func (w *worker) admit(st *store, hk *slab.Key, l *slab.Locked) outcome {
 		}
 		have := w.cas(old)
 		switch {
-		case st.cas == 0 || w.server.config.CASDisabled:
+		case st.cas == 0:
 		case st.cas == have:
 			w.count(casHits)
 			return stored

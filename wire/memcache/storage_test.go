@@ -28,6 +28,13 @@ func TestStoreForgets(t *testing.T) {
 	}
 }
 
+func TestWithoutCAS(t *testing.T) {
+	p := newRig(t, Config{CASDisabled: true}).dial()
+	p.want("set k 0 0 1\r\n1\r\ngets k\r\nmg k c\r\n", "STORED\r\nVALUE k 0 1 0\r\n1\r\nEND\r\nHD c0\r\n")
+	p.want("cas k 0 0 1 0\r\n2\r\ncas k 0 0 1 7\r\n2\r\ncas j 0 0 1 7\r\n2\r\n", "EXISTS\r\nEXISTS\r\nNOT_FOUND\r\n")
+	p.want("ms k 1 C7 MA\r\n2\r\nms k 1 C7\r\n2\r\nmd k C7\r\nma k C7\r\nmd k C0\r\n", "HD\r\nEX\r\nEX\r\nEX\r\nHD\r\n")
+}
+
 func TestTokensAreUnique(t *testing.T) {
 	p := newRig(t, Config{}).dial()
 	seen := map[string]bool{}
