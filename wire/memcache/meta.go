@@ -120,41 +120,20 @@ func (m *metaMarks) wantKey() bool {
 // data is skipped when something is wrong; in the old dialect some errors come
 // before that.
 func metaSet(w *worker, s *session) progress {
-	r := &w.request
-	early := !w.metaShape(3) || r.Len() < 3
-	n, ok := w.valueLen(r.Token(2))
-	if w.dialect == ascii.Old && !early {
-		switch {
-		case len(r.Token(1)) > ascii.MaxKey:
-			early = true
-		case r.Len() > oldFlagTokens:
-			return w.say(replyFlagsTooMany)
-		}
+	r, f, st := &w.request, &w.flags, &s.store
+	n, text := w.metaSetLine()
+	if text != "" {
+		return w.say(text)
 	}
-	if early || !ok {
-		return w.say(replyFormat)
-	}
-	if text, _ := w.metaStart(3, replyFlagsTooMany); text != "" {
+	text, longOpaque := w.metaSetFlags(st)
+	if text != "" {
 		w.say(text)
-		return s.skipData(n)
-	}
-	f, st := &w.flags, &s.store
-	st.mode, st.vivify, ok = metaMode(f, w.dialect)
-	if !ok {
-		w.say("CLIENT_ERROR invalid mode for ms M token\r\n")
-		return s.skipData(n)
-	}
-	longOpaque := w.badOpaque(3) < r.Len()
-	if longOpaque && w.dialect == ascii.Old {
-		w.say(replyOpaque)
 		return s.skipData(n)
 	}
 	exptime := f.TTL
 	if st.vivify {
 		exptime = f.VivifyTTL
 	}
-	st.meta, st.cas, st.newCAS = true, f.CAS, f.NewCAS
-	st.stale = f.Invalidate && st.mode == modeCAS
 	st.marks.note(r, 3, w.dialect)
 	w.noreply = f.Quiet
 	p := w.reserve(s, f.Key, slab.Spec{
@@ -164,15 +143,53 @@ func metaSet(w *worker, s *session) progress {
 		CAS:         f.NewCAS,
 		Evictable:   true,
 	})
-	if s.state == stateBody {
-		if longOpaque {
-			w.handle.Discard(st.item)
-			w.say(replyOpaque)
-			return s.skipData(n)
-		}
-		st.item.SetKeyEncoded(f.KeyEncoded)
+	if s.state != stateBody {
+		return p
 	}
+	if longOpaque {
+		w.handle.Discard(st.item)
+		w.say(replyOpaque)
+		return s.skipData(n)
+	}
+	st.item.SetKeyEncoded(f.KeyEncoded)
 	return p
+}
+
+// metaSetLine looks at what of an ms comes before its flags. Behind an error
+// the data is taken for commands.
+func (w *worker) metaSetLine() (n int, text string) {
+	r := &w.request
+	old := w.dialect == ascii.Old
+	n, ok := w.valueLen(r.Token(2))
+	switch {
+	case r.Len() < 3 || !w.metaShape(3) || old && len(r.Token(1)) > ascii.MaxKey:
+		return 0, replyFormat
+	case old && r.Len() > oldFlagTokens:
+		return 0, replyFlagsTooMany
+	case !ok:
+		return 0, replyFormat
+	}
+	return n, ""
+}
+
+// metaSetFlags makes a store command of an ms's flags. The new dialect finds
+// out about an opaque that is too long when the item is reserved already.
+func (w *worker) metaSetFlags(st *store) (text string, longOpaque bool) {
+	if text, _ = w.metaStart(3, replyFlagsTooMany); text != "" {
+		return text, false
+	}
+	f := &w.flags
+	var ok bool
+	if st.mode, st.vivify, ok = metaMode(f, w.dialect); !ok {
+		return "CLIENT_ERROR invalid mode for ms M token\r\n", false
+	}
+	st.meta, st.cas, st.newCAS = true, f.CAS, f.NewCAS
+	st.stale = f.Invalidate && st.mode == modeCAS
+	longOpaque = w.badOpaque(3) < w.request.Len()
+	if longOpaque && w.dialect == ascii.Old {
+		return replyOpaque, true
+	}
+	return "", longOpaque
 }
 
 // metaMode is what M and C make of ms. A token turns a plain set into a cas.

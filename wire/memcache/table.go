@@ -182,6 +182,3 @@ func SupportTable() string {
 	}
 	return b.String()
 }
-
-// SupportTable is README's table of commands, in Markdown.
-func (s *Server) SupportTable() string { return SupportTable() }
