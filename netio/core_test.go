@@ -525,6 +525,8 @@ func TestRandom(t *testing.T) {
 }
 
 func FuzzCore(f *testing.F) {
-	f.Add(uint64(1))
+	for seed := range uint64(20) {
+		f.Add(seed)
+	}
 	f.Fuzz(runRandom)
 }

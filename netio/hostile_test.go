@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/pandabeardb/panda/internal/alloctest"
 	"github.com/pandabeardb/panda/internal/invariant"
 	"github.com/pandabeardb/panda/netio"
 	"github.com/pandabeardb/panda/wire"
@@ -388,5 +389,36 @@ func TestLittleHeapForMuchTraffic(t *testing.T) {
 	}
 	if read := s.Transport().BytesRead; read < int64(len(body)) {
 		t.Errorf("%d bytes read", read)
+	}
+}
+
+// TestNoAllocationsOnSockets: poller, loop and connection together.
+func TestNoAllocationsOnSockets(t *testing.T) {
+	alloctest.SkipUnderRace(t)
+	open := func(int, wire.Peer) wire.Session { return &constant{reply: "reply\n"} }
+	_, addr := serve(t, netio.Config{Loops: 1, TickEvery: time.Hour}, open)
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := rawDial(t, a.Port)
+	request, reply := []byte("request\n"), make([]byte, 64)
+	rounds := func(n int) {
+		for range n {
+			if _, err := unix.Write(fd, request); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := unix.Read(fd, reply); err != nil || string(reply[:got]) != "reply\n" {
+				t.Fatalf("%q, %v", reply[:max(got, 0)], err)
+			}
+		}
+	}
+	rounds(100)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	rounds(2000)
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > 50 { // the runtime's own, now and then
+		t.Errorf("%d allocations in 2,000 requests", n)
 	}
 }
