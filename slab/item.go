@@ -216,7 +216,7 @@ func (it Item) SetTokenSent(on bool) { it.setIf(bitTokenSent, on) }
 // of the value or of the piece.
 func (it Item) Segment(off int) []byte {
 	if it.has(bitLarge) {
-		return it.largeSegment(off)
+		return it.pieces().segment(off)
 	}
 	return it.Value()[off:]
 }
@@ -226,8 +226,8 @@ func (it Item) AppendValue(dst []byte) []byte {
 	if !it.has(bitLarge) {
 		return append(dst, it.Value()...)
 	}
-	for off, n := 0, it.ValueLen(); off < n; {
-		seg := it.largeSegment(off)
+	for off, v := 0, it.pieces(); off < v.n; {
+		seg := v.segment(off)
 		dst = append(dst, seg...)
 		off += len(seg)
 	}
@@ -240,6 +240,15 @@ func (it Item) WriteAt(p []byte, off int) {
 		n := copy(it.Segment(off), p)
 		p = p[n:]
 		off += n
+	}
+}
+
+// CopyPinned copies the whole of a pinned value into a reserved item at offset off.
+func (it Item) CopyPinned(off int, from Pinned) {
+	for at := 0; at < from.n; {
+		seg := from.segment(at)
+		it.WriteAt(seg, off+at)
+		at += len(seg)
 	}
 }
 

@@ -59,29 +59,57 @@ func pieceTableSize(valueLen int) int {
 	return all * tablePtr
 }
 
-// pieceRef is the slot of the table that names piece i.
-func (it Item) pieceRef(i int) *ref {
-	table := unsafe.Add(it.p, tableOffset(it.valueOffset()))
-	if _, all := pieceCount(it.ValueLen()); all > directMax {
+// pieces is a large value: its table of piece references, and its length. None
+// of it changes while the item lives, so who pinned the item needs no lock.
+type pieces struct {
+	s     *Store
+	table unsafe.Pointer
+	n     int
+}
+
+func (it Item) pieces() pieces {
+	return pieces{it.s, unsafe.Add(it.p, tableOffset(it.valueOffset())), it.ValueLen()}
+}
+
+// ref is the slot of the table that names piece i.
+func (v pieces) ref(i int) *ref {
+	table := v.table
+	if _, all := pieceCount(v.n); all > directMax {
 		run := *(*ref)(unsafe.Add(table, i/refsPerRun*tablePtr))
-		table, i = it.s.at(run), i%refsPerRun
+		table, i = v.s.at(run), i%refsPerRun
 	}
 	return (*ref)(unsafe.Add(table, i*tablePtr))
 }
 
-// largeSegment is the memory of the value from off to the end of its piece.
-func (it Item) largeSegment(off int) []byte {
-	n := it.ValueLen()
-	if off >= n {
+// segment is the memory of the value from off to the end of its piece.
+func (v pieces) segment(off int) []byte {
+	if off >= v.n {
 		return nil
 	}
-	i, start, end, whole := pieceAt(n, off)
-	p := it.s.at(*it.pieceRef(i))
+	i, start, end, whole := pieceAt(v.n, off)
+	p := v.s.at(*v.ref(i))
 	if !whole {
 		p = unsafe.Add(p, markSize)
 	}
 	return unsafe.Slice((*byte)(unsafe.Add(p, off-start)), end-off)
 }
+
+// Pinned is a large value that stays where it is until Handle.Release(Token).
+// Until then it may be read without a lock.
+type Pinned struct {
+	pieces
+	token uint64
+}
+
+// Token is what gives the value's memory back.
+func (p Pinned) Token() uint64 { return p.token }
+
+// Len is the length of the value in bytes.
+func (p Pinned) Len() int { return p.n }
+
+// Segment is the contiguous memory of the value from offset off, to the end of
+// the piece.
+func (p Pinned) Segment(off int) []byte { return p.segment(off) }
 
 // references counts the index's and the pins' references of a large item.
 func (it Item) references() *uint32 { return it.u32(headerSize) }
@@ -112,7 +140,7 @@ func (h *Handle) reservePieces(it Item) error {
 			h.s.freePieces(it, i)
 			return err
 		}
-		*it.pieceRef(i) = piece
+		*it.pieces().ref(i) = piece
 	}
 	return nil
 }
@@ -152,7 +180,7 @@ func (s *Store) freePieces(it Item, count int) {
 	n := it.ValueLen()
 	whole, all := pieceCount(n)
 	for i := range count {
-		piece := *it.pieceRef(i)
+		piece := *it.pieces().ref(i)
 		if i < whole {
 			s.freeRun(piece)
 			continue

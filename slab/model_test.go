@@ -183,10 +183,37 @@ func modelPinned(t *testing.T, h *Handle, key string, nowMS int64) {
 		l.Unlock()
 		return
 	}
-	token := l.Pin(it)
+	p := l.Pin(it)
 	l.Unlock()
-	if v := it.AppendValue(nil); !unsealed(key, v) {
+	var v []byte
+	for len(v) < p.Len() {
+		v = append(v, p.Segment(len(v))...)
+	}
+	if !unsealed(key, v) {
 		t.Errorf("%q: %d wrong bytes, pinned", key, len(v))
 	}
-	h.Release(token)
+	h.Release(p.Token())
+}
+
+// TestPinnedValueIsReadWithoutALock while other loops read, touch and replace
+// the item: the race detector is the judge.
+func TestPinnedValueIsReadWithoutALock(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 16 << 20, Loops: 2})
+	set(t, s.Handle(0), "k", sealed("k", 100_000, 1), Spec{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range 300 {
+			modelPinned(t, s.Handle(0), "k", testStartMS)
+		}
+	})
+	wg.Go(func() {
+		for i := range 300 {
+			modelGet(t, s.Handle(1), "k", testStartMS)
+			modelTouch(t, s.Handle(1), "k", testStartMS)
+			if i%10 == 0 {
+				set(t, s.Handle(1), "k", sealed("k", 100_000, uint64(i)), Spec{})
+			}
+		}
+	})
+	wg.Wait()
 }

@@ -71,20 +71,27 @@ func (h *Handle) reserveLarge(k *Key, spec *Spec) (Item, error) {
 // Discard gives a reserved item back.
 func (h *Handle) Discard(it Item) { h.s.drop(it) }
 
-// Release gives back what Locked.Pin returned. It may be called from any goroutine.
-func (h *Handle) Release(token uint64) { h.s.drop(h.s.item(ref(token))) }
+// Release gives back what Locked.Pin returned, by its token. It may be called from any goroutine.
+func (h *Handle) Release(token uint64) { h.s.dropLarge(h.s.item(ref(token))) }
 
 // drop gives back the memory of an item that is not in the index, or for a
 // large one the reference to it.
 func (s *Store) drop(it Item) {
 	if it.Large() {
-		if !it.unpin() {
-			return
-		}
-		_, all := pieceCount(it.ValueLen())
-		s.freePieces(it, all)
+		s.dropLarge(it)
+		return
 	}
 	s.freeChunk(it.ref())
+}
+
+// dropLarge drops one reference of a large item. Nothing else of it may be
+// looked at before that was the last: it may still be in the index.
+func (s *Store) dropLarge(it Item) {
+	if it.unpin() {
+		_, all := pieceCount(it.ValueLen())
+		s.freePieces(it, all)
+		s.freeChunk(it.ref())
+	}
 }
 
 // MakeRoom evicts, so that a small allocation will succeed. No shard is locked.

@@ -270,8 +270,8 @@ func (l *Locked) IdleMS(it Item, nowMS int64) int64 {
 	return int64((l.h.s.seconds(nowMS)-it.accessed())&accessMask) * 1000
 }
 
-// Pin keeps a large item's value in place until Handle.Release(token).
-func (l *Locked) Pin(it Item) (token uint64) {
+// Pin keeps a large item's value in place until Handle.Release of its token.
+func (l *Locked) Pin(it Item) Pinned {
 	atomic.AddUint32(it.references(), 1)
-	return uint64(it.ref())
+	return Pinned{it.pieces(), uint64(it.ref())}
 }

@@ -52,9 +52,9 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		l := h.Lock(&k)
 		l.Put(it, testStartMS)
 		it, _ = l.Find(testStartMS)
-		token := l.Pin(it)
+		p := l.Pin(it)
 		l.Unlock()
-		h.Release(token)
+		h.Release(p.Token())
 	})
 	alloctest.Zero(t, "delete", func() {
 		k := h.Key(0, key)

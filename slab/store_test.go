@@ -241,7 +241,7 @@ func TestPinnedValueOutlivesItsItem(t *testing.T) {
 	k := h.Key(0, []byte("k"))
 	l := h.Lock(&k)
 	it, _ := l.Find(testStartMS)
-	token := l.Pin(it)
+	token := l.Pin(it).Token()
 	var pieces [][]byte
 	for off := 0; off < it.ValueLen(); {
 		seg := it.Segment(off)

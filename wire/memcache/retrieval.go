@@ -191,13 +191,13 @@ func (w *worker) appendValue(l *slab.Locked, it slab.Item, n int) {
 }
 
 func (w *worker) pinValue(l *slab.Locked, it slab.Item, n int) {
-	token := l.Pin(it)
+	pinned := l.Pin(it)
 	for off := 0; off < n; {
-		piece := it.Segment(off)
+		piece := pinned.Segment(off)
 		if off += len(piece); off < n {
 			w.out.Pin(piece, nil, 0)
 		} else {
-			w.out.Pin(piece, w.handle, token)
+			w.out.Pin(piece, w.handle, pinned.Token())
 		}
 	}
 }

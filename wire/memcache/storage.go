@@ -326,10 +326,9 @@ func versionOf(it slab.Item) itemVersion {
 
 // extension is an append or prepend between its two locks.
 type extension struct {
-	old    slab.Item
 	seen   itemVersion
-	spec   slab.Spec // of the longer item
-	pin    uint64
+	spec   slab.Spec   // of the longer item
+	value  slab.Pinned // what is there, when it is large
 	pinned bool
 }
 
@@ -344,7 +343,7 @@ func (w *worker) extend(st *store, hk *slab.Key) (o outcome, cas uint64, size in
 		}
 		o, cas = w.extendPut(st, hk, &x)
 		if x.pinned {
-			w.handle.Release(x.pin)
+			w.handle.Release(x.value.Token())
 		}
 		switch o {
 		case stored:
@@ -373,12 +372,12 @@ func (w *worker) extendLook(st *store, hk *slab.Key, x *extension) (o outcome, c
 	case st.cas != 0 && st.cas != w.cas(old):
 		o = exists
 	default:
-		x.old, x.seen, x.pinned = old, versionOf(old), old.Large()
+		x.seen, x.pinned = versionOf(old), old.Large()
 		x.spec = slab.Spec{
 			ValueLen: x.seen.len + st.len, Flags: old.Flags(), ExpiresAtMS: x.seen.expiresAtMS, CAS: st.newCAS, Evictable: true,
 		}
 		if x.pinned {
-			x.pin = l.Pin(old)
+			x.value = l.Pin(old)
 		}
 		l.Unlock()
 		return retry, 0
@@ -398,8 +397,10 @@ func (w *worker) extendPut(st *store, hk *slab.Key, x *extension) (o outcome, ca
 	if err != nil {
 		return notStored, 0
 	}
+	oldAt, addedAt := st.around(x.seen.len)
+	longer.CopyValue(addedAt, st.item)
 	if x.pinned {
-		st.join(longer, x.old)
+		longer.CopyPinned(oldAt, x.value)
 	}
 	l := w.handle.Lock(hk)
 	old, found := w.find(&l)
@@ -409,20 +410,17 @@ func (w *worker) extendPut(st *store, hk *slab.Key, x *extension) (o outcome, ca
 		return retry, 0
 	}
 	if !x.pinned {
-		st.join(longer, old)
+		longer.CopyValue(oldAt, old)
 	}
 	cas = l.Put(longer, w.now)
 	l.Unlock()
 	return placed(cas), cas
 }
 
-// join fills the longer item with the old value and what came.
-func (st *store) join(longer, old slab.Item) {
+// around is where in the longer value the old one, of n bytes, and the new one go.
+func (st *store) around(n int) (old, added int) {
 	if st.mode == modeAppend {
-		longer.CopyValue(0, old)
-		longer.CopyValue(old.ValueLen(), st.item)
-	} else {
-		longer.CopyValue(0, st.item)
-		longer.CopyValue(st.len, old)
+		return 0, n
 	}
+	return st.len, 0
 }
