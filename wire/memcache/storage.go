@@ -225,12 +225,10 @@ func (w *worker) put(st *store, hk *slab.Key) (o outcome, cas uint64, size int) 
 	}
 	for {
 		l := w.handle.Lock(hk)
+		keepMS := int64(0)
 		o = stored
 		if st.mode != modeSet {
-			o = w.admit(st, hk, &l)
-		}
-		if o == retry {
-			continue // admit unlocked
+			o, keepMS = w.admit(st, &l)
 		}
 		if o == stored {
 			cas = l.Put(st.item, w.now)
@@ -238,6 +236,12 @@ func (w *worker) put(st *store, hk *slab.Key) (o outcome, cas uint64, size int) 
 			return placed(cas), cas, st.len
 		}
 		l.Unlock()
+		if o == retry {
+			if w.remake(st, hk, keepMS) {
+				continue
+			}
+			o = noMemory
+		}
 		w.handle.Discard(st.item)
 		return o, 0, st.len
 	}
@@ -251,66 +255,65 @@ func placed(cas uint64) outcome {
 	return stored
 }
 
-// admit decides whether a filled item may be stored. retry: it had to be made
-// again, and the shard was unlocked for that.
-func (w *worker) admit(st *store, hk *slab.Key, l *slab.Locked) outcome {
+// admit decides whether a filled item may be stored. retry: it must be made
+// again first, to live until keepMS.
+func (w *worker) admit(st *store, l *slab.Locked) (o outcome, keepMS int64) {
 	old, found := w.find(l)
 	switch st.mode {
 	case modeAdd:
 		if found {
-			return notStored
+			return notStored, 0
 		}
 	case modeReplace:
 		if !found {
-			return notStored
+			return notStored, 0
 		}
 	case modeCAS:
 		if !found {
 			w.count(casMisses)
-			return notFound
+			return notFound, 0
 		}
 		have := w.cas(old)
 		switch {
 		case st.cas == 0:
 		case st.cas == have:
 			w.count(casHits)
-			return stored
+			return stored, 0
 		case st.stale && st.cas < have:
-			return w.admitStale(st, hk, l, old)
+			return w.admitStale(st, old)
 		}
 		w.count(casBadValue)
-		return exists
+		return exists, 0
 	}
-	return stored
+	return stored, 0
 }
 
 // admitStale lets an item in by an old token: it keeps the expiry of what it
 // replaces, and is stale.
-func (w *worker) admitStale(st *store, hk *slab.Key, l *slab.Locked, old slab.Item) outcome {
-	if expiresAtMS := old.ExpiresAtMS(); expiresAtMS != st.item.ExpiresAtMS() {
-		l.Unlock()
-		return w.remake(st, hk, expiresAtMS)
+func (w *worker) admitStale(st *store, old slab.Item) (o outcome, keepMS int64) {
+	if keepMS = old.ExpiresAtMS(); keepMS != st.item.ExpiresAtMS() {
+		return retry, keepMS
 	}
 	st.item.SetStale(true)
 	st.item.SetTokenSent(old.TokenSent())
 	w.count(casHits)
-	return stored
+	return stored, 0
 }
 
 // remake reserves the filled item again with another expiry.
-func (w *worker) remake(st *store, hk *slab.Key, expiresAtMS int64) outcome {
+func (w *worker) remake(st *store, hk *slab.Key, expiresAtMS int64) bool {
 	it, err := w.handle.Reserve(hk, slab.Spec{
 		ValueLen: st.len, Flags: st.item.Flags(), ExpiresAtMS: expiresAtMS, CAS: st.newCAS, Evictable: true,
 	})
 	if err != nil {
-		return retry // as good as an item that was evicted meanwhile
+		return false
 	}
 	it.SetKeyEncoded(st.item.KeyEncoded())
 	it.CopyValue(0, st.item)
 	hk.Bytes = it.Key()
 	w.handle.Discard(st.item)
 	st.item = it
-	return retry
+	return true
 }
 
 // itemVersion tells whether an item is still the one that was seen.

@@ -151,7 +151,22 @@ func TestOutOfMemory(t *testing.T) {
 	p.want("delete k2\r\nversion\r\n", "DELETED\r\nVERSION 1.6.45\r\n")
 }
 
-// TestEvictedNever fails for lack of memory when items may go.
+// TestStaleWithoutMemory: an item that must be made again to be stored as stale
+// is an error when there is no memory for that.
+func TestStaleWithoutMemory(t *testing.T) {
+	r := newRigOf(t, Config{}, 2<<20, false)
+	p := r.dial()
+	p.want("set k 0 0 1\r\n1\r\nmd k I T30\r\n", "STORED\r\nHD\r\n")
+	v := strings.Repeat("x", 10_000) + "\r\n"
+	p.want("ms k 10000 I C1 T90\r\n", "")
+	q := r.dial()
+	for i := 0; q.send(fmt.Sprintf("set k%d 0 0 10000\r\n%s", i, v)) == "STORED\r\n"; i++ {
+	}
+	p.want(v, replyNoMemory)
+	p.want("mg k v\r\n", "VA 1 X W\r\n1\r\n")
+}
+
+// TestEviction: nothing fails for lack of memory when items may go.
 func TestEviction(t *testing.T) {
 	r := newRigOf(t, Config{}, 2<<20, true)
 	p := r.dial()
