@@ -35,8 +35,29 @@ func (h *Handle) alloc(class uint8) (ref, error) {
 	return h.allocSlow(class)
 }
 
+// free gives a chunk back, or keeps it as the spare one.
+func (h *Handle) free(c ref) {
+	if h.spare != 0 {
+		h.s.freeChunk(c)
+		return
+	}
+	h.spare, h.spareClass = c, h.s.arena.runs[c.run()].class
+}
+
+func (h *Handle) freeSpare() {
+	if h.spare != 0 {
+		h.s.freeChunk(h.spare)
+		h.spare = 0
+	}
+}
+
 // tryAlloc allocates a chunk without evicting, or returns 0.
 func (h *Handle) tryAlloc(class uint8) ref {
+	if h.spare != 0 && h.spareClass == class {
+		r := h.spare
+		h.spare = 0
+		return r
+	}
 	l := &h.domain.classes[class]
 	l.mu.Lock()
 	if l.head == 0 && !h.s.addRun(h.domain, class) {
@@ -49,6 +70,10 @@ func (h *Handle) tryAlloc(class uint8) ref {
 }
 
 func (h *Handle) allocSlow(class uint8) (ref, error) {
+	h.freeSpare() // its run may be free for this class then
+	if r := h.tryAlloc(class); r != 0 {
+		return r, nil
+	}
 	if h.s.evicts {
 		for range h.s.reclaimLimit() {
 			if !h.s.reclaim(class) {

@@ -69,10 +69,19 @@ func (h *Handle) reserveLarge(k *Key, spec *Spec) (Item, error) {
 }
 
 // Discard gives a reserved item back.
-func (h *Handle) Discard(it Item) { h.s.drop(it) }
+func (h *Handle) Discard(it Item) { h.drop(it) }
 
 // Release gives back what Locked.Pin returned, by its token. It may be called from any goroutine.
 func (h *Handle) Release(token uint64) { h.s.dropLarge(h.s.item(ref(token))) }
+
+// drop is Store.drop for the loop's own frees.
+func (h *Handle) drop(it Item) {
+	if it.Large() {
+		h.s.dropLarge(it)
+		return
+	}
+	h.free(it.ref())
+}
 
 // drop gives back the memory of an item that is not in the index, or for a
 // large one the reference to it.

@@ -61,7 +61,7 @@ func (l *Locked) Unlock() {
 	grow := l.sh.index.wantsGrow()
 	l.sh.mu.Unlock()
 	if l.garbage.p != nil {
-		l.h.s.drop(l.garbage)
+		l.h.drop(l.garbage)
 	}
 	if grow {
 		l.h.grow(l.sh)
@@ -156,7 +156,7 @@ func (l *Locked) remove(it Item, kind Kind) {
 // discard leaves an item's memory to Unlock.
 func (l *Locked) discard(it Item) {
 	if l.garbage.p != nil {
-		l.h.s.drop(l.garbage)
+		l.h.drop(l.garbage)
 	}
 	l.garbage = it
 }

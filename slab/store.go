@@ -66,7 +66,12 @@ type Handle struct {
 	domain *domain
 	id     int
 	sweep  int // next shard to sweep
-	_      [64]byte
+
+	// spare is one free chunk that is not in its run's list: a set frees the item
+	// it replaces, and the next one of that size needs no lock. A tick gives it back.
+	spare      ref
+	spareClass uint8
+	_          [64]byte
 }
 
 // New makes a Store. Its memory is reserved, and touched only as it is used.

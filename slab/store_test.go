@@ -101,6 +101,9 @@ func TestEverySizeRoundTrips(t *testing.T) {
 // the index's and one partly used per class.
 func checkEmpty(t testing.TB, s *Store) {
 	t.Helper()
+	for i := range s.handles {
+		s.handles[i].freeSpare()
+	}
 	st := s.Stats()
 	if st.Items != 0 || st.Bytes != 0 {
 		t.Errorf("%d items of %d bytes left", st.Items, st.Bytes)

@@ -14,6 +14,7 @@ const (
 func (h *Handle) Tick(nowMS int64) {
 	s := h.s
 	s.nowMS.Store(nowMS)
+	h.freeSpare()
 	if s.overLimit() && s.evicts {
 		s.reclaim(classPiece)
 	}
