@@ -59,7 +59,10 @@ func generate(seed uint64, v version) script {
 
 var (
 	arithmetic = regexp.MustCompile(`^ *(incr|decr|ma)\b`)
-	retrieval  = regexp.MustCompile(`^ *(gets?|gats?|mg)\b`)
+	holding    = map[version]*regexp.Regexp{ // what holds an item until its reply is sent
+		v1618: regexp.MustCompile(`^ *mg\b`),
+		v1645: regexp.MustCompile(`^ *(gets?|gats?|mg)\b`),
+	}
 )
 
 func (g generator) burst() burst {
@@ -75,10 +78,10 @@ func (g generator) burst() burst {
 	read := false
 	for range 1 + g.IntN(12) {
 		command := g.command()
-		if read && g.version == v1645 && arithmetic.MatchString(command) {
+		if read && arithmetic.MatchString(command) {
 			continue // whether it changes the item in place depends on the replies that hold it still
 		}
-		read = read || retrieval.MatchString(command)
+		read = read || holding[g.version].MatchString(command)
 		b.commands = append(b.commands, command)
 	}
 	if g.IntN(2) == 0 {
