@@ -65,9 +65,8 @@ func differential(t *testing.T, v version) {
 	}
 }
 
-// chancesMax is one in how many scripts may differ once and never again: the
-// end of a connection is told from silence by waiting, on a machine that may
-// be busy.
+// chancesMax is one in how many scripts may differ once and never again:
+// silence, too, is told from slowness by waiting, on a machine that may be busy.
 const chancesMax = 200
 
 func number(t *testing.T, variable string, otherwise uint64) uint64 {
@@ -106,12 +105,14 @@ const (
 
 // agrees compares the original's answer with ours. An original that waits for
 // a data block holds the replies before it back, and forgets them when the
-// client goes: how many it had sent by then is a matter of chance. Where ours is such an original too, forgetful is set.
+// client goes: how many it had sent by then is a matter of chance. (Where ours
+// is such an original too, forgetful is set.) On a busy machine, a connection
+// that is closed late looks like one that waits.
 func agrees(original, ours answer, forgetful bool) bool {
-	if original.end != ours.end {
+	if (original.end == answered) != (ours.end == answered) {
 		return false
 	}
-	return same(original.text, ours.text) || original.end == hanging &&
+	return same(original.text, ours.text) || (original.end == hanging || ours.end == hanging) &&
 		(sameStart(original.text, ours.text) || forgetful && sameStart(ours.text, original.text))
 }
 

@@ -51,6 +51,22 @@ func growth(t *testing.T, s *server, before, limit int64) {
 	}
 }
 
+// settled is the server's memory as soon as it stands still: the store touches
+// pages ahead of their use.
+func settled(t *testing.T, s *server) int64 {
+	t.Helper()
+	const still, stillFor = 64 << 10, 300 * time.Millisecond
+	deadline := time.Now().Add(5 * time.Second)
+	last, since := s.rss(t), time.Now()
+	for time.Since(since) < stillFor && time.Now().Before(deadline) {
+		<-time.After(20 * time.Millisecond)
+		if now := s.rss(t); now > last+still || now < last-still {
+			last, since = now, time.Now()
+		}
+	}
+	return s.rss(t)
+}
+
 // served checks that the server serves somebody else, now.
 func served(t *testing.T, s *server) {
 	t.Helper()
@@ -83,7 +99,7 @@ func TestHostileOneByteAtATime(t *testing.T) {
 func TestHostileLongLines(t *testing.T) {
 	const long = 64 << 10
 	s := hostile(t)
-	before := s.rss(t)
+	before := settled(t, s)
 	for range 200 {
 		for _, line := range []string{
 			strings.Repeat("x", long),
@@ -142,7 +158,7 @@ func TestHostileNeverReads(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s := hostile(t)
 			store(t, s, "big", size)
-			before := s.rss(t)
+			before := settled(t, s)
 			c := s.dial(t)
 			taken := push(t, c, bytes.Repeat([]byte("get big\r\n"), 100), gets/100)
 			t.Logf("the server took %d of %d bytes", taken, gets*9)
@@ -189,7 +205,7 @@ func TestHostilePushAtPausedConnection(t *testing.T) {
 	store(t, s, "big", 100<<10)
 	c := s.dial(t)
 	push(t, c, bytes.Repeat([]byte("get big\r\n"), 1000), 20) // its output is full, and nobody reads it
-	before := s.rss(t)
+	before := settled(t, s)
 	body := bytes.Repeat([]byte("x"), 1_000_000)
 	set := append(fmt.Appendf(nil, "set pushed 0 0 %d\r\n", len(body)), append(body, "\r\n"...)...)
 	taken := push(t, c, set, megabytes)
@@ -300,7 +316,7 @@ func TestHostileIdleConnections(t *testing.T) {
 	s := hostile(t, "-c", "6000", "-t", "2")
 	rate(t, s, active) // warm
 	alone := rate(t, s, active)
-	before := s.rss(t)
+	before := settled(t, s)
 	openIdle(t, s, idle)
 	growth(t, s, before, idle*perConnection)
 	share := 0.0
