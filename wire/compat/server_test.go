@@ -274,9 +274,13 @@ func (c *client) send(text string) {
 func (c *client) expect(want string) {
 	c.t.Helper()
 	c.SetReadDeadline(time.Now().Add(replyLimit))
-	got := make([]byte, len(want))
-	if n, err := io.ReadFull(c.reader, got); err != nil || string(got) != want {
-		c.t.Fatalf("read %.200q (%v), wanted %.200q", got[:n], err, want)
+	for i := range len(want) {
+		b, err := c.reader.ReadByte()
+		if err == nil && b == want[i] {
+			continue
+		}
+		rest, _ := c.reader.Peek(c.reader.Buffered())
+		c.t.Fatalf("read %.200q, then %q and %.200q (%v); wanted %.200q", want[:i], b, rest, err, want)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 const (
 	suiteParallel = 2                // test files at a time: most wait, some load a core
 	suiteLimit    = 2 * time.Minute  // for one file; the slowest takes 25 s
-	suiteTrial    = 40 * time.Second // for one that is not ours to pass yet: many wait for a reply that does not come
+	suiteTrial    = 20 * time.Second // for one that is not ours to pass yet: many wait for a reply that does not come
 )
 
 // A suiteFile is a line of testdata/suite.txt.
