@@ -107,6 +107,8 @@ func debugtime(w *worker, _ *session) progress {
 
 func misbehave(w *worker, _ *session) progress { return w.reply(replyError) }
 
+// refreshCerts answers as a memcached that knows TLS but does not use it:
+// Debian's, and those of the usual images.
 func refreshCerts(w *worker, _ *session) progress { return w.say("Error TLS not enabled\r\n") }
 
 // watch refuses what memcached refuses; the streams themselves are to come.
@@ -192,6 +194,24 @@ func slabs(w *worker, _ *session) progress {
 		if source == target {
 			return w.reply("SAME src and dst class are identical\r\n")
 		}
+	}
+	if r.Len() >= 3 && w.is(r.Token(1), "automove") {
+		return w.refuseAutomove()
+	}
+	return w.reply(replyError)
+}
+
+// refuseAutomove refuses an argument of `slabs automove` that is neither a
+// setting's name nor a number, and for now, with another text, those that are.
+func (w *worker) refuseAutomove() progress {
+	w.noteNoreply()
+	arg := w.request.Token(2)
+	named := w.is(arg, "ratio")
+	if w.dialect == ascii.New {
+		named = named || w.is(arg, "freeratio") || w.is(arg, "window")
+	}
+	if _, ok := w.dialect.Uint32(arg); !ok && !named {
+		return w.reply(replyFormat)
 	}
 	return w.reply(replyError)
 }

@@ -71,7 +71,7 @@ type Settings struct {
 	SlabReassign          bool    // slab_reassign
 	SlabAutomove          int     // slab_automove
 	SlabAutomoveRatio     float64 // slab_automove_ratio
-	SlabAutomoveWindow    int     // slab_automove_window
+	SlabAutomoveWindow    int     // slab_automove_window; 0: the version's default
 	SlabChunkMax          int     // slab_chunk_max
 	LRUCrawler            bool    // lru_crawler
 	LRUCrawlerSleepUS     int     // lru_crawler_sleep
@@ -134,7 +134,6 @@ func DefaultSettings() Settings {
 		SlabReassign:          true,
 		SlabAutomove:          1,
 		SlabAutomoveRatio:     0.8,
-		SlabAutomoveWindow:    30,
 		SlabChunkMax:          512 << 10,
 		LRUCrawler:            true,
 		LRUCrawlerSleepUS:     100,

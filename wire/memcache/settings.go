@@ -61,7 +61,7 @@ func (s *Server) appendMemorySettings(l *statList) {
 	l.yes("slab_reassign", set.SlabReassign)
 	l.n("slab_automove", int64(set.SlabAutomove))
 	l.f("slab_automove_ratio", "%.2f", set.SlabAutomoveRatio)
-	l.n("slab_automove_window", int64(set.SlabAutomoveWindow))
+	l.n("slab_automove_window", int64(s.automoveWindow()))
 	l.n("slab_chunk_max", int64(set.SlabChunkMax))
 	l.yes("lru_crawler", set.LRUCrawler)
 	l.n("lru_crawler_sleep", int64(set.LRUCrawlerSleepUS))
@@ -99,6 +99,19 @@ func (s *Server) appendFeatureSettings(l *statList) {
 	l.f("ext_max_frag", "%.2f", set.ExtMaxFrag)
 	l.f("slab_automove_freeratio", "%.3f", set.SlabAutomoveFreeRatio)
 	l.yes("ext_drop_unread", set.ExtDropUnread)
+	appendTLSSettings(l, set) // Debian's build and the usual images know TLS
+	if s.dialect == ascii.Old && set.NumNAPIIDs == 0 {
+		l.s("num_napi_ids", "(null)")
+	} else {
+		l.n("num_napi_ids", int64(set.NumNAPIIDs))
+	}
+	l.or("memory_file", set.MemoryFile, "(null)")
+	if s.dialect == ascii.New {
+		l.n("client_flags_size", 4)
+	}
+}
+
+func appendTLSSettings(l *statList, set *Settings) {
 	l.yes("ssl_enabled", set.SSLEnabled)
 	l.or("ssl_chain_cert", set.SSLChainCert, "(null)")
 	l.or("ssl_key", set.SSLKey, "(null)")
@@ -110,13 +123,15 @@ func (s *Server) appendFeatureSettings(l *statList) {
 	l.yes("ssl_session_cache", set.SSLSessionCache)
 	l.yes("ssl_kernel_tls", set.SSLKernelTLS)
 	l.s("ssl_min_version", set.SSLMinVersion)
-	if s.dialect == ascii.Old && set.NumNAPIIDs == 0 {
-		l.s("num_napi_ids", "(null)")
-	} else {
-		l.n("num_napi_ids", int64(set.NumNAPIIDs))
+}
+
+// automoveWindow is the setting, or the version's default.
+func (s *Server) automoveWindow() int {
+	switch n := s.config.Settings.SlabAutomoveWindow; {
+	case n != 0:
+		return n
+	case s.dialect == ascii.Old:
+		return 30
 	}
-	l.or("memory_file", set.MemoryFile, "(null)")
-	if s.dialect == ascii.New {
-		l.n("client_flags_size", 4)
-	}
+	return 10
 }

@@ -125,7 +125,6 @@ func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
 	if w.server.fits(len(key), spec.Flags, spec.ValueLen) {
 		it, err := w.handle.Reserve(hk, spec)
 		if err == nil {
-			w.count(setCommands)
 			st.item, st.hash, st.slot = it, hk.Hash, hk.Slot
 			st.noreply, st.len, st.got = w.noreply, spec.ValueLen, 0
 			s.state = stateBody
@@ -191,6 +190,7 @@ func (s *session) body(in []byte) (n int, p progress) {
 
 // finish stores what has come, and answers.
 func (w *worker) finish(st *store) progress {
+	w.count(setCommands)
 	if st.end != [valueEndBytes]byte{'\r', '\n'} {
 		w.handle.Discard(st.item)
 		st.item = slab.Item{}

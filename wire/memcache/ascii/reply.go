@@ -83,3 +83,12 @@ func AppendStatUint(dst []byte, name string, v uint64) []byte {
 	dst = AppendUint(dst, v)
 	return append(dst, '\r', '\n')
 }
+
+// AppendDumped appends a line of `stats cachedump`; expiry in Unix seconds, 0
+// for never.
+func AppendDumped(dst, key []byte, valueLen int, expiry int64) []byte {
+	dst = append(append(dst, "ITEM "...), key...)
+	dst = AppendUint(append(dst, " ["...), uint64(valueLen))
+	dst = AppendUint(append(dst, " b; "...), uint64(expiry))
+	return append(dst, " s]\r\n"...)
+}
