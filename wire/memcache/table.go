@@ -59,7 +59,7 @@ var table = [...]row{
 	{"mn", metaNoop, 0, 0, 0, 0, "answers MN"},
 	{"version", version, 0, 0, 0, 0, "the version whose replies we give"},
 	{"quit", quit, 0, 0, 0, 0, "close the connection"},
-	{"stats", stats, 0, 0, 0, later, "statistics: general, settings, detail, reset; items, slabs, sizes, conns, cachedump come with 0.1b"},
+	{"stats", stats, 0, 0, 0, later, "statistics: general, settings, detail, reset, cachedump; items, slabs, sizes, conns come with 0.1b"},
 	{"watch", watch, 0, 0, 0, later, "log streams: come with 0.1b"},
 	{"flush_all", flushAll, 1, 3, 0, admin, "everything becomes absent, now or later"},
 	{"verbosity", verbosity, 2, 3, 0, admin, "how much is logged"},
