@@ -51,13 +51,16 @@ type arena struct {
 	inUse int    // runs handed out, run 0 included
 	index int    // of these, cut into index segments
 	limit int    // runs that may be in use
-	hand  uint32 // where eviction goes on
+	// ceiling is the limit, or what was in use when the limit shrank: until ticks
+	// have evicted the difference, memory may be exchanged but not added.
+	ceiling int
+	hand    uint32 // where eviction goes on
 }
 
 // available is the number of runs that can be handed out. The index keeps some
 // for its next growth when items ask.
 func (a *arena) available(forIndex bool) bool {
-	n := a.limit - a.inUse
+	n := a.ceiling - a.inUse
 	if !forIndex {
 		n -= a.index/4 + 1
 	}
@@ -92,8 +95,12 @@ func (s *Store) takeRun(class, domain uint8, owner ref) uint32 {
 
 // giveRun takes a run back.
 func (s *Store) giveRun(id uint32) {
-	a := &s.arena
-	a.mu.Lock()
+	s.arena.mu.Lock()
+	s.arena.give(id)
+	s.arena.mu.Unlock()
+}
+
+func (a *arena) give(id uint32) {
 	r := &a.runs[id]
 	if r.class == classIndex {
 		a.index--
@@ -101,25 +108,42 @@ func (s *Store) giveRun(id uint32) {
 	r.class, r.used, r.listed = classFree, true, false
 	r.next, a.free = a.free, id
 	a.inUse--
-	a.mu.Unlock()
 }
 
 // allocRun allocates a whole run for a piece of owner, evicting if it must.
 func (h *Handle) allocRun(owner ref) (ref, error) {
-	for attempt := 0; ; attempt++ {
+	if id := h.s.takeRun(classPiece, 0, owner); id != 0 {
+		return runRef(id), nil
+	}
+	h.freeSpare()
+	h.s.collect()
+	for range h.s.reclaimLimit() {
 		if id := h.s.takeRun(classPiece, 0, owner); id != 0 {
 			return runRef(id), nil
 		}
-		if !h.s.evicts || attempt >= h.s.reclaimLimit() || !h.s.reclaim(classPiece) {
-			h.s.outOfMemory.Add(1)
-			return 0, ErrNoMemory
+		if !h.s.evicts || !h.s.reclaim(classPiece) {
+			break
 		}
 	}
+	h.s.outOfMemory.Add(1)
+	return 0, ErrNoMemory
 }
 
 // freeRun gives back a run that allocRun returned.
 func (s *Store) freeRun(r ref) {
-	id := r.run()
-	atomic.StoreUint64(&s.arena.runs[id].owner, 0)
-	s.giveRun(id)
+	s.arena.mu.Lock()
+	s.arena.givePiece(r.run())
+	s.arena.mu.Unlock()
+}
+
+func (a *arena) givePiece(id uint32) {
+	atomic.StoreUint64(&a.runs[id].owner, 0)
+	a.give(id)
+}
+
+// limitRuns is the limit in runs.
+func (s *Store) limitRuns() int {
+	s.arena.mu.Lock()
+	defer s.arena.mu.Unlock()
+	return s.arena.limit
 }

@@ -16,15 +16,15 @@ type domain struct {
 
 const (
 	sharedBelow = 1 << 30
-	maxDomains  = 64 // more loops share: half-filled runs cost at most 2 % of the limit
+	maxDomains  = 64
+	idleShare   = 50 // half-filled runs of all domains may cost 1/50 of the limit
 )
 
 // freeList is the runs of one class in one domain that have free chunks.
 type freeList struct {
 	mu   sync.Mutex
 	head uint32
-	runs int      // of this class and domain, in all
-	_    [40]byte // a cache line each: neighbours are other loops' hot classes
+	_    [52]byte // a cache line each: neighbours are other loops' hot classes
 }
 
 // alloc allocates a chunk of class, evicting if it must. No shard is locked.
@@ -71,21 +71,56 @@ func (h *Handle) tryAlloc(class uint8) ref {
 
 func (h *Handle) allocSlow(class uint8) (ref, error) {
 	h.freeSpare() // its run may be free for this class then
-	if r := h.tryAlloc(class); r != 0 {
-		return r, nil
-	}
-	if h.s.evicts {
-		for range h.s.reclaimLimit() {
-			if !h.s.reclaim(class) {
-				break
-			}
-			if r := h.tryAlloc(class); r != 0 {
-				return r, nil
-			}
+	h.s.collect()
+	for range h.s.reclaimLimit() {
+		if r := h.tryAlloc(class); r != 0 {
+			return r, nil
+		}
+		if r := h.s.allocForeign(class); r != 0 {
+			return r, nil
+		}
+		if !h.s.evicts || !h.s.reclaim(class) {
+			break
 		}
 	}
 	h.s.outOfMemory.Add(1)
 	return 0, ErrNoMemory
+}
+
+// allocForeign takes a free chunk of class from whichever domain has one.
+func (s *Store) allocForeign(class uint8) (r ref) {
+	for i := range s.domains {
+		l := &s.domains[i].classes[class]
+		l.mu.Lock()
+		if l.head != 0 {
+			r = s.pop(l, class)
+		}
+		l.mu.Unlock()
+		if r != 0 {
+			return r
+		}
+	}
+	return 0
+}
+
+// collect gives every run that is wholly free back to the arena: each class may
+// have kept one.
+func (s *Store) collect() {
+	for d := range s.domains {
+		for class := range uint8(s.classes.count) {
+			l := &s.domains[d].classes[class]
+			l.mu.Lock()
+			for id := l.head; id != 0; {
+				r := &s.arena.runs[id]
+				next := r.next
+				if r.free == s.classes.cap[class] {
+					s.dropRun(l, id)
+				}
+				id = next
+			}
+			l.mu.Unlock()
+		}
+	}
 }
 
 // addRun puts a fresh run into the list of class. The list is locked.
@@ -100,7 +135,6 @@ func (s *Store) addRun(d *domain, class uint8) bool {
 		s.cleanRun(id, class)
 	}
 	l := &d.classes[class]
-	l.runs++
 	s.link(l, id)
 	return true
 }
@@ -173,7 +207,6 @@ func (s *Store) dropRun(l *freeList, id uint32) {
 	if s.arena.runs[id].listed {
 		s.unlink(l, id)
 	}
-	l.runs--
 	s.giveRun(id)
 }
 

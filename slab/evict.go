@@ -1,14 +1,22 @@
 package slab
 
-import (
-	"sync/atomic"
+import "sync/atomic"
+
+const (
+	// reclaimLaps bounds one search for memory: two laps find everything that
+	// may be evicted, since all of a run goes when patience ends.
+	reclaimLaps = 2
+	// reclaimPatience is how many runs may yield nothing, because all in them is
+	// hot, before one has to: about a millisecond.
+	reclaimPatience = 16
 )
 
-// reclaimLaps bounds one search for memory: four laps of the hand take the
-// frequency of every item from its highest to zero, a fifth finds it there.
-const reclaimLaps = 5
-
-func (s *Store) reclaimLimit() int { return reclaimLaps * s.arena.limit }
+// reclaimLimit is how many runs one search looks at.
+func (s *Store) reclaimLimit() int {
+	s.arena.mu.Lock()
+	defer s.arena.mu.Unlock()
+	return reclaimLaps * int(s.arena.fresh)
+}
 
 // reclaim gives memory back: the hand goes on over the runs, wherever they
 // belong, and stops behind the first that yielded something. So all classes age
@@ -17,17 +25,18 @@ func (s *Store) reclaimLimit() int { return reclaimLaps * s.arena.limit }
 func (s *Store) reclaim(class uint8) bool {
 	s.reclaiming.Lock()
 	defer s.reclaiming.Unlock()
-	for range s.reclaimLimit() {
+	for tried := range s.reclaimLimit() {
+		all := tried >= reclaimPatience
 		id, kind, domain := s.handNext()
 		switch {
 		case id == 0:
 			return false
 		case kind == classPiece:
-			if s.evictOwner(&s.arena.runs[id].owner, 0) {
+			if s.evictOwner(&s.arena.runs[id].owner, 0, all) {
 				return true
 			}
 		case kind < maxClasses:
-			if s.reclaimRun(id, kind, domain, class) {
+			if s.reclaimRun(id, kind, domain, class, all) {
 				return true
 			}
 		}
@@ -52,19 +61,18 @@ func (s *Store) handNext() (id uint32, class, domain uint8) {
 
 // reclaimRun evicts what is cold in a run. When little is left, that goes too,
 // so that the run is free for any class.
-func (s *Store) reclaimRun(id uint32, class, domain, wanted uint8) bool {
+func (s *Store) reclaimRun(id uint32, class, domain, wanted uint8, all bool) bool {
 	l := &s.domains[domain].classes[class]
 	before, ok := s.beginScan(l, id, class, domain)
 	if !ok {
 		return false
 	}
 	chunks := s.classes.cap[class]
-	free := s.scanRun(l, id, class, false)
+	free := s.scanRun(l, id, class, all)
 	if left := chunks - free; left > 0 && left <= chunks/4 {
 		free = s.scanRun(l, id, class, true)
 	}
-	s.endScan(l, id, class, wanted)
-	return free > before
+	return s.endScan(l, id, class, wanted) || free > before
 }
 
 // beginScan keeps run id as it is, out of its list, if it still is class's.
@@ -97,8 +105,8 @@ func (s *Store) scanRun(l *freeList, id uint32, class uint8, all bool) (free uin
 }
 
 // endScan puts the run back into its list, or, when it is wholly free and
-// another class asked, into the arena.
-func (s *Store) endScan(l *freeList, id uint32, class, wanted uint8) {
+// another class asked, into the arena, and says so.
+func (s *Store) endScan(l *freeList, id uint32, class, wanted uint8) (given bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := &s.arena.runs[id]
@@ -106,9 +114,11 @@ func (s *Store) endScan(l *freeList, id uint32, class, wanted uint8) {
 	switch {
 	case r.free == s.classes.cap[class] && class != wanted:
 		s.dropRun(l, id)
+		return true
 	case r.free > 0:
 		s.link(l, id)
 	}
+	return false
 }
 
 // evictChunk evicts the item in chunk c, or the one that c is a piece of, if it
@@ -117,20 +127,20 @@ func (s *Store) evictChunk(c ref, all bool) bool {
 	word := (*uint64)(s.at(c))
 	stamp := atomic.LoadUint64(word)
 	if stamp&pieceMark != 0 {
-		return s.evictOwner(word, pieceMark)
+		return s.evictOwner(word, pieceMark, all)
 	}
 	return stamp != 0 && s.evict(s.item(c), stamp, all, nil, 0)
 }
 
 // evictOwner evicts the item that the word at mark names as a piece's owner.
-func (s *Store) evictOwner(word *uint64, mark uint64) bool {
+func (s *Store) evictOwner(word *uint64, mark uint64, all bool) bool {
 	owner := atomic.LoadUint64(word)
 	if owner&^mark == 0 {
 		return false
 	}
 	it := s.item(ref(owner &^ mark))
 	stamp := it.loadStamp()
-	return stamp != 0 && s.evict(it, stamp, false, word, owner)
+	return stamp != 0 && stamp&pieceMark == 0 && s.evict(it, stamp, all, word, owner)
 }
 
 // evict takes the item out of the index if it still is what its stamp said, and
@@ -140,11 +150,13 @@ func (s *Store) evict(it Item, stamp uint64, all bool, word *uint64, owner uint6
 	if !sh.mu.TryLock() {
 		return false
 	}
-	if it.loadStamp() != stamp || word != nil && atomic.LoadUint64(word) != owner {
+	if word != nil && atomic.LoadUint64(word) != owner || it.loadStamp() != stamp {
 		sh.mu.Unlock()
 		return false
 	}
-	gone := sh.evict(it, all, s.nowMS.Load())
+	// The chunks of large items' heads lie close together: a walk over them must
+	// not take all large values at once. They go by their pieces.
+	gone := (word != nil || !it.Large()) && sh.evict(it, all, s.nowMS.Load())
 	sh.mu.Unlock()
 	if gone {
 		s.drop(it)
@@ -170,8 +182,8 @@ func (sh *shard) evict(it Item, all bool, nowMS int64) bool {
 	case sh.flushed && sh.isFlushed(it):
 		sh.unlink(h, slot, it, KindFlush)
 		return true
-	case !it.Evictable():
-		return false
+	case !it.Evictable() || it.Large() && atomic.LoadUint32(it.references()) > 1:
+		return false // a pinned value is in use, and gives no memory back
 	case *slot&freqMask != 0 && !all:
 		*slot -= freqOne
 		return false

@@ -30,7 +30,16 @@ const (
 	overOne  = 1 << 56
 	overMax  = 0xff << 56
 
-	loadNum, loadDen = 17, 20 // an index grows at 17/20 of its slots
+	// An index grows at 17/20 of its slots, or up to 3/20 earlier: the shards of a
+	// store fill alike, and must not all grow at once.
+	loadNum, loadDen = 17, 20
+	loadSpread       = 4
+	// keepNum/loadDen of its slots: from this load on items may lie far from home,
+	// across segments that would have been given back.
+	keepNum = 17
+	// fullNum/loadDen of the slots is where an index takes no more; a store that
+	// may not evict begins to refuse a little before.
+	fullNum = 19
 )
 
 // tagOf is the part of the hash that a bucket's first word keeps: 7 bits that
@@ -60,7 +69,9 @@ type index struct {
 	moved uint32   // home buckets of old below this are in cur
 	spare []uint32 // segments for cur, given out when it first needs them
 	items int
-	grow  int // items from which the index wants to grow
+	grow  int  // items from which the index wants to grow
+	early int  // buckets in 20 of grow's load that this index grows earlier
+	keep  bool // old's segments stay until all is moved
 }
 
 type bucket = unsafe.Pointer
@@ -138,6 +149,9 @@ func (x *index) locate(hash uint64, r ref) *uint64 {
 
 // insert adds an item that is not there. It fails only when every bucket is full.
 func (x *index) insert(hash uint64, r ref) bool {
+	if x.items >= int(x.cur.n)*bucketSlots*fullNum/loadDen {
+		return false
+	}
 	t, at := x.tableOf(hash)
 	if !x.put(t, at, tagOf(hash), hash>>homeShift<<homeShift|uint64(r)) {
 		return false
@@ -190,7 +204,7 @@ func (x *index) back(t *table, i uint32) bool {
 		return false
 	}
 	*s, x.spare = x.spare[last], x.spare[:last]
-	clear(unsafe.Slice((*byte)(unsafe.Add(x.store.base, uintptr(*s)<<segShift)), segSize))
+	x.store.clearSegment(*s)
 	return true
 }
 
@@ -229,13 +243,12 @@ func (x *index) move(homes int) {
 			return
 		}
 		x.moved++
-		if x.moved%segBuckets == 0 && x.moved > segBuckets {
+		if x.moved%segBuckets == 0 && x.moved > segBuckets && !x.keep {
 			x.release(x.moved/segBuckets - 1)
 		}
 		if x.moved == x.old.n {
-			x.release(0)
-			if x.old.n%segBuckets != 0 {
-				panic("BUG: slab: a table ends inside a segment")
+			for i := range x.old.segs {
+				x.release(uint32(i))
 			}
 			x.old, x.moved = table{}, 0
 		}
@@ -243,7 +256,8 @@ func (x *index) move(homes int) {
 }
 
 // release gives back segment i of the old table; nothing is in it. The first is
-// kept to the end, since the way from the last bucket leads there.
+// kept to the end, since the way from the last bucket leads there, and all are
+// when the table was fuller than usual.
 func (x *index) release(i uint32) {
 	if s := x.old.segs[i]; s != x.store.zeroSeg {
 		x.old.segs[i] = x.store.zeroSeg
@@ -289,9 +303,42 @@ func (x *index) nextSize() uint32 {
 // start begins to grow into the segments given, which are as many as n buckets need.
 func (x *index) start(n uint32, segs []uint32) {
 	x.old, x.moved = x.cur, 0
+	x.keep = x.items >= int(x.old.n)*bucketSlots*keepNum/loadDen+bucketSlots
 	x.cur = x.store.newTable(n)
 	x.spare = append(x.spare, segs...)
-	x.grow = int(n) * bucketSlots * loadNum / loadDen
+	x.setGrow()
+}
+
+func (x *index) setGrow() {
+	x.grow = int(x.cur.n) * bucketSlots * (loadNum - x.early) / loadDen
+}
+
+// growLater puts the next wish off: there was no memory.
+func (x *index) growLater() { x.grow = x.items + x.items/32 + 1 }
+
+// shrink gives back what an empty index does not need.
+func (x *index) shrink() {
+	if x.items != 0 || x.old.n != 0 || x.cur.n == segBuckets {
+		return
+	}
+	kept := 0
+	if x.cur.segs[0] == x.store.zeroSeg {
+		kept = 1 // of the spare ones: the first item will want it
+	}
+	for _, seg := range x.spare[kept:] {
+		x.store.freeSegment(seg)
+	}
+	x.spare = x.spare[:kept]
+	for _, seg := range x.cur.segs[1:] {
+		if seg != x.store.zeroSeg {
+			x.store.freeSegment(seg)
+		}
+	}
+	x.cur = table{[]uint32{x.cur.segs[0]}, segBuckets}
+	if kept == 0 {
+		x.store.clearSegment(x.cur.segs[0])
+	}
+	x.setGrow()
 }
 
 func (s *Store) newTable(n uint32) table {
@@ -305,5 +352,5 @@ func (s *Store) newTable(n uint32) table {
 // full reports whether the index can take few more items: a store that may not
 // evict then refuses.
 func (x *index) full() bool {
-	return x.items >= int(x.cur.n)*bucketSlots*19/20
+	return x.items >= int(x.cur.n)*bucketSlots*(fullNum-1)/loadDen
 }

@@ -177,6 +177,10 @@ func (it Item) CAS() uint64 {
 	return it.stamp()
 }
 
+// Version differs whenever anything of the item but its expiry changed, also
+// where clients choose tokens.
+func (it Item) Version() uint64 { return it.stamp() }
+
 // expired reports whether the time of an item with an expiry field is over.
 func (it Item) expired(nowMS int64) bool {
 	at := it.ExpiresAtMS()

@@ -35,11 +35,19 @@ func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
 		h.s.outOfMemory.Add(1)
 		return Item{}, ErrNoMemory
 	}
+	if len(k.Bytes) > maxKeyLen {
+		return Item{}, ErrTooLarge
+	}
 	if spec.ValueLen >= largeMin {
 		return h.reserveLarge(k, &spec)
 	}
 	bits := spec.presenceOf(k.DB)
-	r, err := h.alloc(h.s.classes.forSize(chunkSize(k, &spec, bits)))
+	size := chunkSize(k, &spec, bits)
+	class := h.s.classes.forSize(size)
+	if bits&bitExpiry == 0 && size+expirySize <= int(h.s.classes.size[class]) {
+		bits |= bitExpiry // room that costs nothing, so that a touch needs no other chunk
+	}
+	r, err := h.alloc(class)
 	if err != nil {
 		return Item{}, err
 	}
@@ -51,7 +59,7 @@ func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
 // reserveLarge allocates an item with every optional field but the database, so
 // that it never has to move, and its pieces.
 func (h *Handle) reserveLarge(k *Key, spec *Spec) (Item, error) {
-	if spec.ValueLen > maxValueLen || spec.ValueLen > h.s.arena.limit<<runShift {
+	if spec.ValueLen > maxValueLen || spec.ValueLen > h.s.limitRuns()<<runShift {
 		return Item{}, ErrTooLarge
 	}
 	bits := spec.presenceOf(k.DB) | bitLarge | bitCAS | bitExpiry | bitFlags

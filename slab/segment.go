@@ -1,13 +1,19 @@
 package slab
 
-import "sync"
+import (
+	"slices"
+	"sync"
+	"unsafe"
+)
 
-// segments are the index's memory: runs cut into segments. A run never goes
-// back to items: an index grows, and shrinks never.
+// segments are the index's memory: runs cut into segments. A run whose segments
+// are all free goes back to the arena.
 type segments struct {
 	mu   sync.Mutex
 	free []uint32 // arena offsets >> segShift
 }
+
+const segsPerRun = runSize / segSize
 
 // takeSegment hands out a segment, or 0. Its memory is not cleared.
 func (s *Store) takeSegment() uint32 {
@@ -19,21 +25,34 @@ func (s *Store) takeSegment() uint32 {
 		if id == 0 {
 			return 0
 		}
-		const perRun = runSize / segSize
-		for i := range uint32(perRun) {
-			g.free = append(g.free, id*perRun+perRun-1-i)
+		s.arena.runs[id].free = segsPerRun
+		for i := range uint32(segsPerRun) {
+			g.free = append(g.free, (id+1)*segsPerRun-1-i)
 		}
 	}
 	last := len(g.free) - 1
 	seg := g.free[last]
 	g.free = g.free[:last]
+	s.arena.runs[seg/segsPerRun].free--
 	return seg
 }
 
 func (s *Store) freeSegment(seg uint32) {
-	s.segments.mu.Lock()
-	s.segments.free = append(s.segments.free, seg)
-	s.segments.mu.Unlock()
+	g := &s.segments
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.free = append(g.free, seg)
+	id := seg / segsPerRun
+	r := &s.arena.runs[id]
+	if r.free++; r.free < segsPerRun {
+		return
+	}
+	g.free = slices.DeleteFunc(g.free, func(f uint32) bool { return f/segsPerRun == id })
+	s.giveRun(id)
+}
+
+func (s *Store) clearSegment(seg uint32) {
+	clear(unsafe.Slice((*byte)(unsafe.Add(s.base, uintptr(seg)<<segShift)), segSize))
 }
 
 // grow gives a shard's index the memory to grow into. No shard is locked. When
@@ -63,6 +82,7 @@ func (h *Handle) grow(sh *shard) {
 		sh.full.Store(false)
 	} else {
 		sh.full.Store(sh.index.full())
+		sh.index.growLater()
 	}
 	sh.mu.Unlock()
 	if !ok {

@@ -23,7 +23,7 @@ type shard struct {
 
 // counts are a shard's part of Stats, under its lock.
 type counts struct {
-	totalItems, bytes, expiring        int64
+	totalItems, bytes                  int64
 	evictions, reclaimed               int64
 	expiredUnfetched, evictedUnfetched int64
 	evictedActive                      int64
@@ -121,26 +121,15 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 		l.looked = false // the insert may have moved what Find saw
 	}
 	sh.counts.totalItems++
-	sh.remember(it)
+	sh.counts.bytes += int64(it.Size())
 	sh.commit(KindSet, l.k.Slot, it)
 	return it.CAS()
-}
-
-// remember takes an item into the counts.
-func (sh *shard) remember(it Item) {
-	sh.counts.bytes += int64(it.Size())
-	if it.has(bitExpiry) {
-		sh.counts.expiring++
-	}
 }
 
 // forget takes an item out of the counts and clears its stamp: from here on
 // eviction does not see it.
 func (sh *shard) forget(it Item) {
 	sh.counts.bytes -= int64(it.Size())
-	if it.has(bitExpiry) {
-		sh.counts.expiring--
-	}
 	it.setStamp(0)
 }
 
@@ -164,7 +153,9 @@ func (l *Locked) discard(it Item) {
 // unlink takes an item out of the index, as one effect. Its memory stays.
 func (sh *shard) unlink(hash uint64, slot *uint64, it Item, kind Kind) {
 	sh.index.remove(hash, slot)
-	sh.full.Store(false)
+	if sh.full.Load() {
+		sh.full.Store(false)
+	}
 	sh.commit(kind, uint16(it.stamp()&(Slots-1)), it)
 	sh.forget(it)
 }
@@ -237,7 +228,11 @@ func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
 	spec.ValueLen, spec.Evictable = it.ValueLen(), it.Evictable()
 	key := Key{DB: it.DB(), Bytes: it.Key()}
 	bits := spec.presenceOf(key.DB)
-	r := l.h.tryAlloc(l.h.s.classes.forSize(chunkSize(&key, &spec, bits)))
+	class := l.h.s.classes.forSize(chunkSize(&key, &spec, bits))
+	r := l.h.tryAlloc(class)
+	if r == 0 {
+		r = l.h.s.allocForeign(class)
+	}
 	if r == 0 {
 		return it, false
 	}
@@ -248,7 +243,7 @@ func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
 	copy(moved.Value(), it.Value())
 	stamp := it.stamp()
 	l.sh.forget(it)
-	l.sh.remember(moved)
+	l.sh.counts.bytes += int64(moved.Size())
 	*l.slot = *l.slot&^refMask | uint64(r)
 	moved.setStamp(stamp)
 	l.discard(it)
@@ -267,7 +262,7 @@ func (l *Locked) Accessed(it Item, nowMS int64) {
 // IdleMS is the time since the last access or the store, to the second. It
 // grows to two days and stays there.
 func (l *Locked) IdleMS(it Item, nowMS int64) int64 {
-	return int64((l.h.s.seconds(nowMS)-it.accessed())&accessMask) * 1000
+	return int64(idleSeconds(l.h.s.seconds(nowMS), it.accessed())) * 1000
 }
 
 // Pin keeps a large item's value in place until Handle.Release of its token.

@@ -48,7 +48,7 @@ func (s *Store) ResetStats() {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		sh.counts = counts{bytes: sh.counts.bytes, expiring: sh.counts.expiring}
+		sh.counts = counts{bytes: sh.counts.bytes}
 		sh.mu.Unlock()
 	}
 	s.outOfMemory.Store(0)

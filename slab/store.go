@@ -28,6 +28,9 @@ const (
 	// two and the arena's first, unused one is another.
 	MinLimit = 1 << 20
 
+	// MaxLimit is what an index slot's reference can name.
+	MaxLimit = 1 << (refBits + refShift)
+
 	// shardsPerCore keeps the chance that two cores want the same shard at the
 	// same moment near 1 in 100; shardBytes keeps the smallest index (a segment a
 	// shard) near 3 % of a small limit.
@@ -38,6 +41,7 @@ const (
 
 // Store is the keyspace.
 type Store struct {
+	// Fixed after New, read by every request.
 	base      unsafe.Pointer
 	memory    mapping
 	classes   *classes
@@ -48,14 +52,15 @@ type Store struct {
 	startMS   int64
 	effects   EffectReader
 	zeroSeg   uint32 // an index segment that stays empty
-	segments  segments
 	domains   []domain
 	handles   []Handle
+	arena     arena // its lock and counts are on lines of their own
 
+	_           [64]byte
 	nowMS       atomic.Int64 // as of the last tick
 	outOfMemory atomic.Int64
 	reclaiming  sync.Mutex // one search for memory at a time: there is one hand
-	arena       arena
+	segments    segments
 	populator   populator
 }
 
@@ -71,13 +76,18 @@ type Handle struct {
 	// it replaces, and the next one of that size needs no lock. A tick gives it back.
 	spare      ref
 	spareClass uint8
-	_          [64]byte
+
+	dead []Item // sweepShard's, kept for its memory
+	_    [64]byte
 }
 
 // New makes a Store. Its memory is reserved, and touched only as it is used.
 func New(c Config) (*Store, error) {
 	if c.LimitBytes < MinLimit {
 		return nil, ErrLimit
+	}
+	if c.LimitBytes > MaxLimit {
+		return nil, ErrBounds
 	}
 	if c.Shards == 0 {
 		c.Shards = chooseShards(c.LimitBytes)
@@ -125,14 +135,15 @@ func (s *Store) openArena(limit int64) error {
 	a := &s.arena
 	a.runs = make([]run, size>>runShift)
 	a.runs[0].class = classReserve
-	a.fresh, a.inUse, a.limit = 1, 1, int(limit>>runShift)
+	a.fresh, a.inUse, a.limit, a.ceiling = 1, 1, int(limit>>runShift), int(limit>>runShift)
 	return nil
 }
 
 func (s *Store) openDomains(limit int64, loops int) {
 	n := 1
 	if limit >= sharedBelow {
-		n = min(loops, maxDomains)
+		idle := int64(s.classes.count) * runSize // of one domain, at most
+		n = min(loops, maxDomains, int(limit/idleShare/idle))
 	}
 	s.domains = make([]domain, n)
 	for i := range s.domains {
@@ -140,7 +151,7 @@ func (s *Store) openDomains(limit int64, loops int) {
 	}
 	s.handles = make([]Handle, loops)
 	for i := range s.handles {
-		s.handles[i] = Handle{s: s, domain: &s.domains[i%n], id: i, sweep: i}
+		s.handles[i] = Handle{s: s, domain: &s.domains[i%n], id: i, sweep: i, dead: make([]Item, 0, sweepDeads)}
 	}
 }
 
@@ -159,8 +170,9 @@ func (s *Store) openShards() error {
 			return ErrLimit
 		}
 		sh.index.cur = table{n: segBuckets, segs: []uint32{seg}}
-		clear(unsafe.Slice((*byte)(unsafe.Add(s.base, uintptr(seg)<<segShift)), segSize))
-		sh.index.grow = segBuckets * bucketSlots * loadNum / loadDen
+		s.clearSegment(seg)
+		sh.index.early = i % loadSpread
+		sh.index.setGrow()
 	}
 	return nil
 }
@@ -196,8 +208,10 @@ func (s *Store) SetLimit(limitBytes int64) error {
 	if limitBytes < MinLimit || limitBytes>>runShift > int64(len(s.arena.runs)) {
 		return ErrBounds
 	}
-	s.arena.mu.Lock()
-	s.arena.limit = int(limitBytes >> runShift)
-	s.arena.mu.Unlock()
+	a := &s.arena
+	a.mu.Lock()
+	a.limit = int(limitBytes >> runShift)
+	a.ceiling = max(a.limit, a.inUse)
+	a.mu.Unlock()
 	return nil
 }

@@ -15,8 +15,8 @@ func (h *Handle) Tick(nowMS int64) {
 	s := h.s
 	s.nowMS.Store(nowMS)
 	h.freeSpare()
-	if s.overLimit() && s.evicts {
-		s.reclaim(classPiece)
+	if s.evicts {
+		s.enforceLimit()
 	}
 	for budget := sweepBuckets; budget > 0; {
 		sh := &s.shards[h.sweep%len(s.shards)]
@@ -32,37 +32,68 @@ func (h *Handle) Tick(nowMS int64) {
 	}
 }
 
-func (s *Store) overLimit() bool {
-	s.arena.mu.Lock()
-	defer s.arena.mu.Unlock()
-	return s.arena.inUse > s.arena.limit
+// enforceRuns is what a tick evicts of what a smaller limit made too much: 6 MB
+// a loop in about a millisecond.
+const enforceRuns = 100
+
+// enforceLimit brings a store whose limit shrank nearer to it.
+func (s *Store) enforceLimit() {
+	for range enforceRuns {
+		if !s.overLimit() || !s.reclaim(classPiece) {
+			return
+		}
+	}
 }
+
+// overLimit reports whether more is in use than may be, and lowers the ceiling
+// to what is in use.
+func (s *Store) overLimit() bool {
+	a := &s.arena
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ceiling = max(a.limit, min(a.ceiling, a.inUse))
+	return a.inUse > a.limit
+}
+
+const (
+	sweepLocked = 64 // buckets at a time under the lock: about 10 us
+	sweepDeads  = sweepLocked * bucketSlots
+)
 
 // sweepShard looks at up to budget buckets of a shard, and reports whether it
 // came to the end.
 func (h *Handle) sweepShard(sh *shard, nowMS int64, budget int) (done bool, buckets int) {
-	const lockedBuckets = 64 // about 10 us under the lock
+	dead := h.dead[:0]
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	x := &sh.index
-	x.move(lockedBuckets)
-	if x.old.n != 0 || x.items == 0 {
-		return true, 1 // while it moves, its next round is soon enough
+	switch {
+	case x.old.n != 0:
+		x.move(sweepLocked) // while it moves, its next round is soon enough
+		done, buckets = true, sweepLocked
+	case x.items == 0:
+		x.shrink()
+		done, buckets = true, 1
+	default:
+		for buckets < min(budget, sweepLocked) && sh.sweepAt < x.cur.n {
+			dead = h.sweepBucket(sh, x.bucket(&x.cur, sh.sweepAt), nowMS, dead)
+			sh.sweepAt++
+			buckets++
+		}
+		if done = sh.sweepAt >= x.cur.n; done {
+			sh.sweepAt = 0
+		}
 	}
-	for buckets < min(budget, lockedBuckets) && sh.sweepAt < x.cur.n {
-		h.sweepBucket(sh, x.bucket(&x.cur, sh.sweepAt), nowMS)
-		sh.sweepAt++
-		buckets++
+	sh.mu.Unlock()
+	for _, it := range dead {
+		h.s.drop(it)
 	}
-	if sh.sweepAt >= x.cur.n {
-		sh.sweepAt = 0
-		return true, buckets + 1
-	}
-	return false, buckets
+	clear(dead)
+	return done, max(buckets, 1)
 }
 
 // sweepBucket removes what is dead in a bucket and keeps idle times in range.
-func (h *Handle) sweepBucket(sh *shard, b bucket, nowMS int64) {
+// The memory of the dead is left to the caller.
+func (h *Handle) sweepBucket(sh *shard, b bucket, nowMS int64, dead []Item) []Item {
 	for i := range bucketSlots {
 		p := slot(b, i)
 		if *p == 0 {
@@ -82,12 +113,22 @@ func (h *Handle) sweepBucket(sh *shard, b bucket, nowMS int64) {
 		}
 		if kind != 0 {
 			sh.unlink(hash(h.s.seed, it.DB(), it.Key()), p, it, kind)
-			h.s.drop(it)
+			dead = append(dead, it)
 			continue
 		}
-		now := h.s.seconds(nowMS)
-		if idle := (now - it.accessed()) & accessMask; idle > idleMax {
+		if now := h.s.seconds(nowMS); idleSeconds(now, it.accessed()) > idleMax {
 			it.setAccessed((now - idleMax) & accessMask)
 		}
 	}
+	return dead
+}
+
+// idleSeconds is the time since an access, on a clock that goes round. Loops read
+// the time for themselves: an access may be a little in the future.
+func idleSeconds(now, accessed uint32) uint32 {
+	const future = 3600
+	if idle := (now - accessed) & accessMask; idle <= accessMask-future {
+		return idle
+	}
+	return 0
 }
