@@ -62,10 +62,13 @@ type arena struct {
 func (a *arena) available(forIndex bool) bool {
 	n := a.ceiling - a.inUse
 	if !forIndex {
-		n -= a.index/4 + 1
+		n -= a.kept()
 	}
 	return n > 0 && (a.free != 0 || int(a.fresh) < len(a.runs))
 }
+
+// kept is the number of runs that are kept for the next growth of the index.
+func (a *arena) kept() int { return a.index/4 + 1 }
 
 // takeRun hands out a run for class and domain, or 0. A piece says its owner.
 func (s *Store) takeRun(class, domain uint8, owner ref) uint32 {
@@ -117,11 +120,11 @@ func (h *Handle) allocRun(owner ref) (ref, error) {
 	}
 	h.freeSpare()
 	h.s.collect()
-	for range h.s.reclaimLimit() {
+	for range h.s.attempts() {
 		if id := h.s.takeRun(classPiece, 0, owner); id != 0 {
 			return runRef(id), nil
 		}
-		if !h.s.evicts || !h.s.reclaim(classPiece) {
+		if !h.s.reclaim(classPiece) {
 			break
 		}
 	}

@@ -72,14 +72,14 @@ func (h *Handle) tryAlloc(class uint8) ref {
 func (h *Handle) allocSlow(class uint8) (ref, error) {
 	h.freeSpare() // its run may be free for this class then
 	h.s.collect()
-	for range h.s.reclaimLimit() {
+	for range h.s.attempts() {
 		if r := h.tryAlloc(class); r != 0 {
 			return r, nil
 		}
 		if r := h.s.allocForeign(class); r != 0 {
 			return r, nil
 		}
-		if !h.s.evicts || !h.s.reclaim(class) {
+		if !h.s.reclaim(class) {
 			break
 		}
 	}

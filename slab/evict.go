@@ -9,37 +9,56 @@ const (
 	// reclaimPatience is how many runs may yield nothing, because all in them is
 	// hot, before one has to: about a millisecond.
 	reclaimPatience = 16
+	// reclaimDead is how many runs a store that may not evict looks at for dead
+	// items before it refuses: about 0.1 ms. The next request goes on from there.
+	reclaimDead = 4
 )
 
-// reclaimLimit is how many runs one search looks at.
-func (s *Store) reclaimLimit() int {
+// reclaimLimit is how many runs of items one search looks at, and how many of
+// any kind it passes.
+func (s *Store) reclaimLimit() (items, runs int) {
 	s.arena.mu.Lock()
-	defer s.arena.mu.Unlock()
-	return reclaimLaps * int(s.arena.fresh)
+	runs = reclaimLaps * int(s.arena.fresh)
+	s.arena.mu.Unlock()
+	if !s.evicts {
+		return reclaimDead, runs
+	}
+	return runs, runs
+}
+
+// attempts is how many searches an allocation makes: each yields something, if
+// not always what it asked for.
+func (s *Store) attempts() int {
+	_, runs := s.reclaimLimit()
+	return runs
 }
 
 // reclaim gives memory back: the hand goes on over the runs, wherever they
 // belong, and stops behind the first that yielded something. So all classes age
 // at the same rate, and memory goes where it is asked for. It reports whether
-// anything was freed. No shard and no list is locked.
+// anything was freed. No shard and no list is locked. A store that may not evict
+// only finds what is dead.
 func (s *Store) reclaim(class uint8) bool {
 	s.reclaiming.Lock()
 	defer s.reclaiming.Unlock()
-	for tried := range s.reclaimLimit() {
-		all := tried >= reclaimPatience
+	most, laps := s.reclaimLimit()
+	for tried := 0; tried < most && laps > 0; laps-- {
 		id, kind, domain := s.handNext()
+		all, freed := tried >= reclaimPatience, false
 		switch {
 		case id == 0:
 			return false
 		case kind == classPiece:
-			if s.evictOwner(&s.arena.runs[id].owner, 0, all) {
-				return true
-			}
+			freed = s.evictOwner(&s.arena.runs[id].owner, 0, all)
 		case kind < maxClasses:
-			if s.reclaimRun(id, kind, domain, class, all) {
-				return true
-			}
+			freed = s.reclaimRun(id, kind, domain, class, all)
+		default:
+			continue
 		}
+		if freed {
+			return true
+		}
+		tried++
 	}
 	return false
 }
@@ -182,7 +201,7 @@ func (sh *shard) evict(it Item, all bool, nowMS int64) bool {
 	case sh.flushed && sh.isFlushed(it):
 		sh.unlink(h, slot, it, KindFlush)
 		return true
-	case !it.Evictable() || it.Large() && atomic.LoadUint32(it.references()) > 1:
+	case !sh.store.evicts || !it.Evictable() || it.Large() && atomic.LoadUint32(it.references()) > 1:
 		return false // a pinned value is in use, and gives no memory back
 	case *slot&freqMask != 0 && !all:
 		*slot -= freqOne

@@ -206,6 +206,9 @@ func (it Item) setExpiry(ms int64) {
 // Fetched reports whether the item was read since it was stored.
 func (it Item) Fetched() bool { return it.has(bitFetched) }
 
+// SetFetched changes that mark, under the lock or on a reserved item.
+func (it Item) SetFetched(on bool) { it.setIf(bitFetched, on) }
+
 // Evictable reports whether eviction may take the item.
 func (it Item) Evictable() bool { return it.has(bitEvictable) }
 

@@ -42,6 +42,9 @@ func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
 		return h.reserveLarge(k, &spec)
 	}
 	bits := spec.presenceOf(k.DB)
+	if !h.s.evicts {
+		bits |= bitExpiry | bitCAS // a touch or a mark must not fail for want of memory
+	}
 	size := chunkSize(k, &spec, bits)
 	class := h.s.classes.forSize(size)
 	if bits&bitExpiry == 0 && size+expirySize <= int(h.s.classes.size[class]) {
@@ -111,9 +114,10 @@ func (s *Store) dropLarge(it Item) {
 	}
 }
 
-// MakeRoom evicts, so that a small allocation will succeed. No shard is locked.
+// MakeRoom evicts something, so that a small allocation is likely to succeed.
+// No shard is locked.
 func (h *Handle) MakeRoom() error {
-	if h.s.evicts && h.s.reclaim(classPiece) {
+	if h.s.reclaim(classPiece) {
 		return nil
 	}
 	return ErrNoMemory

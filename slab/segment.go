@@ -68,7 +68,7 @@ func (h *Handle) grow(sh *shard) {
 	segs := make([]uint32, 0, n/segBuckets)
 	for len(segs) < cap(segs) {
 		seg := h.s.takeSegment()
-		if seg == 0 && !(h.s.evicts && h.s.reclaim(classIndex)) {
+		if seg == 0 && !h.s.reclaim(classIndex) {
 			break
 		}
 		if seg != 0 {

@@ -21,6 +21,8 @@ type Config struct {
 
 	// Effects is told of every change, see EffectReader. May be nil.
 	Effects EffectReader
+
+	domains int // for tests: how many, whatever the limit
 }
 
 const (
@@ -106,7 +108,7 @@ func New(c Config) (*Store, error) {
 	if err := s.openArena(c.LimitBytes); err != nil {
 		return nil, err
 	}
-	s.openDomains(c.LimitBytes, max(c.Loops, 1))
+	s.openDomains(&c)
 	if err := s.openShards(); err != nil {
 		return nil, errors.Join(err, s.memory.release())
 	}
@@ -139,11 +141,12 @@ func (s *Store) openArena(limit int64) error {
 	return nil
 }
 
-func (s *Store) openDomains(limit int64, loops int) {
-	n := 1
-	if limit >= sharedBelow {
+func (s *Store) openDomains(c *Config) {
+	loops := max(c.Loops, 1)
+	n := max(c.domains, 1)
+	if c.LimitBytes >= sharedBelow {
 		idle := int64(s.classes.count) * runSize // of one domain, at most
-		n = min(loops, maxDomains, int(limit/idleShare/idle))
+		n = min(loops, maxDomains, int(c.LimitBytes/idleShare/idle))
 	}
 	s.domains = make([]domain, n)
 	for i := range s.domains {
@@ -211,7 +214,7 @@ func (s *Store) SetLimit(limitBytes int64) error {
 	a := &s.arena
 	a.mu.Lock()
 	a.limit = int(limitBytes >> runShift)
-	a.ceiling = max(a.limit, a.inUse)
+	a.ceiling = max(a.limit, a.inUse+a.kept())
 	a.mu.Unlock()
 	return nil
 }

@@ -384,3 +384,215 @@ func TestSampleSeesLivingItems(t *testing.T) {
 		t.Errorf("%d calls, want 10", calls)
 	}
 }
+
+// fillUp stores items of n bytes until one is refused, and returns how many.
+func fillUp(t *testing.T, h *Handle, prefix string, n int, spec Spec) int {
+	t.Helper()
+	for i := 0; ; i++ {
+		k := h.Key(0, fmt.Appendf(nil, "%s%d", prefix, i))
+		spec.ValueLen = n
+		it, err := h.Reserve(&k, spec)
+		if err != nil {
+			return i
+		}
+		l := h.Lock(&k)
+		l.Put(it, testStartMS)
+		l.Unlock()
+	}
+}
+
+func TestFullStoreThatMayNotEvict(t *testing.T) {
+	for _, n := range []int{100, 10_000, 40_000} {
+		s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 1})
+		h := s.Handle(0)
+		count := fillUp(t, h, "a", n, Spec{})
+		for i := range count {
+			k := h.Key(0, fmt.Appendf(nil, "a%d", i))
+			l := h.Lock(&k)
+			it, found := l.Find(testStartMS)
+			if found != Hit {
+				t.Fatalf("size %d: item %d of %d is gone", n, i, count)
+			}
+			it, ok := l.Touch(it, testStartMS+1000)
+			if ok {
+				it, ok = l.MarkStale(it, 77)
+			}
+			if !ok || it.CAS() != 77 {
+				t.Fatalf("size %d: a full store can not touch or mark item %d", n, i)
+			}
+			l.Unlock()
+		}
+		s.FlushAll()
+		if again := fillUp(t, h, "b", n, Spec{ExpiresAtMS: testStartMS + 1}); again < count*9/10 {
+			t.Errorf("size %d: %d items, after a flush %d", n, count, again)
+		}
+		s.nowMS.Store(testStartMS + 1)
+		if again := fillUp(t, h, "c", n, Spec{}); again < count*9/10 {
+			t.Errorf("size %d: %d items, after all expired %d", n, count, again)
+		}
+	}
+}
+
+func TestLoopsWithMemoryOfTheirOwn(t *testing.T) {
+	for _, evict := range []bool{false, true} {
+		s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 2, Evict: evict, domains: 2})
+		if evict {
+			for i := range 100_000 {
+				set(t, s.Handle(0), fmt.Sprint("a", i), value(1, 100), Spec{Evictable: true})
+			}
+		} else {
+			count := fillUp(t, s.Handle(0), "a", 100, Spec{})
+			for i := range count / 2 {
+				k := s.Handle(0).Key(0, fmt.Appendf(nil, "a%d", i))
+				l := s.Handle(0).Lock(&k)
+				it, _ := l.Find(testStartMS)
+				l.Remove(it)
+				l.Unlock()
+			}
+		}
+		before := s.Stats()
+		for i := range 100 {
+			set(t, s.Handle(1), fmt.Sprint("b", i), value(2, 100), Spec{Evictable: true})
+		}
+		if after := s.Stats(); after.Evictions-before.Evictions > 10_000 {
+			t.Errorf("100 sets on another loop evicted %d of %d items", after.Evictions-before.Evictions, before.Items)
+		}
+	}
+}
+
+func TestHotItemsStallNobody(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 32 << 20, Loops: 1, Evict: true})
+	h := s.Handle(0)
+	n := 0
+	for ; s.Stats().Evictions == 0; n++ {
+		set(t, h, fmt.Sprint(n), value(1, 100), Spec{Evictable: true})
+	}
+	for range 3 {
+		for i := range n {
+			get(h, fmt.Sprint(i), testStartMS)
+		}
+	}
+	hand := s.arena.hand
+	set(t, h, "new", value(1, 1000), Spec{Evictable: true})
+	if moved := (s.arena.hand - hand + s.arena.fresh) % s.arena.fresh; moved > 2*reclaimPatience {
+		t.Errorf("one set looked at %d of %d runs", moved, s.arena.fresh)
+	}
+}
+
+func TestLimitDownAndUp(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 64 << 20, Loops: 1, Evict: true})
+	h := s.Handle(0)
+	for i := range 500_000 {
+		set(t, h, fmt.Sprint(i), value(1, 100), Spec{Evictable: true})
+	}
+	for _, limit := range []int64{32 << 20, 8 << 20, 48 << 20} {
+		if err := s.SetLimit(limit); err != nil {
+			t.Fatal(err)
+		}
+		before := s.Stats().Evictions
+		set(t, h, "big", value(1, 100_000), Spec{Evictable: true})
+		if n := s.Stats().Evictions - before; n > 5000 {
+			t.Errorf("limit %d: one set evicted %d items", limit, n)
+		}
+		for range 100 {
+			h.Tick(testStartMS)
+		}
+		if st := s.Stats(); st.UsedBytes > limit || st.LimitBytes != limit {
+			t.Errorf("limit %d: %d used, limit %d", limit, st.UsedBytes, st.LimitBytes)
+		}
+		for i := range 1000 {
+			set(t, h, fmt.Sprint("after", i), value(1, 100), Spec{Evictable: true})
+		}
+	}
+	if err := s.SetLimit(MaxLimit + 1); err != ErrBounds {
+		t.Errorf("beyond all bounds: %v", err)
+	}
+}
+
+func TestTinyStoresServeEverySize(t *testing.T) {
+	for _, mb := range []int64{1, 2, 8} {
+		for _, evict := range []bool{false, true} {
+			s := newStore(t, Config{LimitBytes: mb << 20, Loops: 1, Evict: evict})
+			h := s.Handle(0)
+			for n := 8; n < 200_000; n += n/8 + 1 {
+				set(t, h, "k", value(1, n), Spec{Evictable: true})
+				k := h.Key(0, []byte("k"))
+				l := h.Lock(&k)
+				it, _ := l.Find(testStartMS)
+				l.Remove(it)
+				l.Unlock()
+			}
+			checkEmpty(t, s)
+		}
+	}
+}
+
+func TestIdleTimeOfTwoClocks(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 2})
+	h := s.Handle(0)
+	set(t, h, "k", []byte("v"), Spec{})
+	get(h, "k", testStartMS+5000)
+	s.Handle(1).Tick(testStartMS + 4999) // a loop whose batch began a moment earlier
+	for _, c := range []struct{ atMS, want int64 }{{4999, 0}, {6000, 1000}, {100_000_000, 99_995_000}, {172_805_000, 172_800_000}} {
+		k := h.Key(0, []byte("k"))
+		l := h.Lock(&k)
+		it, _ := l.Find(testStartMS)
+		if got := l.IdleMS(it, testStartMS+c.atMS); got != c.want {
+			t.Errorf("at %d ms idle for %d ms, want %d", c.atMS, got, c.want)
+		}
+		l.Unlock()
+	}
+}
+
+// TestTableThatGrowsLate: an index that could not grow in time is fuller than
+// usual when it does, and must lose nothing.
+func TestTableThatGrowsLate(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 64 << 20, Loops: 1, Shards: 4})
+	type entry struct {
+		hash uint64
+		r    ref
+	}
+	segs := func(n uint32) (out []uint32) {
+		for range n / segBuckets {
+			out = append(out, s.takeSegment())
+		}
+		return out
+	}
+	tables := 400
+	if testing.Short() {
+		tables = 40
+	}
+	for _, load := range []int{850, 900, 940} {
+		for seed := range uint64(tables) {
+			r := rand.New(rand.NewPCG(seed, 5))
+			x := &index{store: s, cur: s.newTable(256), spare: segs(256)}
+			var all []entry
+			add := func() {
+				if e := (entry{r.Uint64(), ref(1000 + len(all))}); x.insert(e.hash, e.r) {
+					all = append(all, e)
+				}
+			}
+			for len(all) < 256*bucketSlots*load/1000 {
+				add()
+			}
+			x.start(x.nextSize(), segs(x.nextSize()))
+			for x.old.n != 0 {
+				add()
+			}
+			for _, e := range all {
+				if x.locate(e.hash, e.r) == nil {
+					t.Fatalf("load %d, seed %d: an item of %d is lost", load, seed, len(all))
+				}
+			}
+			for _, e := range all {
+				x.remove(e.hash, x.locate(e.hash, e.r))
+			}
+			x.shrink()
+			for _, seg := range append(x.spare, x.cur.segs...) {
+				if seg != s.zeroSeg {
+					s.freeSegment(seg)
+				}
+			}
+		}
+	}
+}

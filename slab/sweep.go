@@ -51,7 +51,7 @@ func (s *Store) overLimit() bool {
 	a := &s.arena
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ceiling = max(a.limit, min(a.ceiling, a.inUse))
+	a.ceiling = max(a.limit, min(a.ceiling, a.inUse+a.kept()))
 	return a.inUse > a.limit
 }
 
