@@ -10,6 +10,10 @@ package netio
 // A socket that is closed with unread input answers with a reset, which makes
 // the kernel drop replies that are on their way. Hence input is read to its
 // end, for a while. A peer that has closed its side, or is dead, needs none of it.
+//
+// A stop does the same, for a shorter while, and up to the context of
+// Server.Stop: a peer in the middle of a pipeline gets what was answered, and
+// then the end. One that sent nothing for as long is closed at once.
 
 // finish ends c, whose output is written.
 func (l *Core) finish(c *Conn) {
@@ -20,12 +24,12 @@ func (l *Core) finish(c *Conn) {
 	l.startClosing(c)
 	c.flags |= lingering
 	c.deadlineMS = l.clock.NowMS() + lingerMS
+	if l.stopping {
+		c.deadlineMS += stopLingerMS - lingerMS
+	}
 	l.host.CloseWrite(int(c.fd))
 	c.flags |= readable
 	l.discard(c)
-	if l.stopping && c.flags&gone == 0 {
-		l.kill(c) // an orderly stop waits for no peer
-	}
 }
 
 // startClosing gives the session's part of c back. Its output, if any, waits.
@@ -67,6 +71,9 @@ func (l *Core) discard(c *Conn) {
 		if c.discarded += int32(n); c.discarded > lingerBytesMax {
 			l.kill(c)
 			return
+		}
+		if l.stopping && c.flags&lingering != 0 {
+			c.deadlineMS = l.clock.NowMS() + stopLingerMS
 		}
 		if n < len(l.in) && c.flags&hangup == 0 {
 			c.flags &^= readable
@@ -147,15 +154,22 @@ func (l *Core) tickIdle(now int64) {
 }
 
 // Stop ends every connection in order: what was read is answered, what was
-// answered is written. Len is 0 when all have ended.
+// answered is written and not lost. Len is 0 when all have ended; Tick must
+// still be called until then.
 func (l *Core) Stop() {
 	l.stopping = true
+	now := l.clock.NowMS()
 	for i := len(l.conns) - 1; i >= 0; i-- {
 		c := l.conns[i]
-		if c.flags&lingering != 0 {
-			l.kill(c)
-		} else if c.flags&(stalled|queued|closing) == 0 {
+		switch {
+		case c.flags&lingering != 0:
+			c.deadlineMS = min(c.deadlineMS, now+stopLingerMS)
+		case c.flags&(stalled|queued|closing) == 0:
+			quiet := now-c.activeMS >= stopLingerMS
 			l.finish(c)
+			if quiet && c.discarded == 0 {
+				l.kill(c) // it waits for nothing, and was not asking
+			}
 		}
 	}
 }

@@ -343,7 +343,9 @@ func TestIdleScanFindsAll(t *testing.T) {
 
 func TestStopFinishesWhatWasRead(t *testing.T) {
 	l, ledger := newToys(t, 1, netiotest.Options{Manual: true})
-	idle, busy, slow, half := l.Dial(), l.Dial(), l.Dial(), l.Dial()
+	idle := l.Dial()
+	l.Advance(time.Second)
+	busy, slow, half := l.Dial(), l.Dial(), l.Dial()
 	script := strings.Repeat("echo abc\n", 50)
 	busy.Send(script)
 	slow.SetWindow(10)
@@ -353,18 +355,78 @@ func TestStopFinishesWhatWasRead(t *testing.T) {
 	half.Send("shed\n") // comes too late
 	l.Stop()
 	l.Run()
-	if !idle.Closed() || !busy.Closed() || !half.Closed() || slow.Closed() {
-		t.Errorf("closed: idle %v, busy %v, half %v, slow %v", idle.Closed(), busy.Closed(), half.Closed(), slow.Closed())
+	if !idle.Closed() || slow.Ended() {
+		t.Errorf("idle: closed %v; slow: ended %v", idle.Closed(), slow.Ended())
 	}
 	wantString(t, "busy", busy.RecvOnce(), expected(script, ledger))
+	wantString(t, "half", half.RecvOnce(), "")
+	if !busy.Ended() || !half.Ended() {
+		t.Errorf("ended: busy %v, half %v", busy.Ended(), half.Ended())
+	}
+	busy.CloseWrite()
+	l.Run()
+	if !busy.Closed() {
+		t.Error("busy has closed its side, and is kept")
+	}
 	var got strings.Builder
-	for !slow.Closed() {
+	for !slow.Ended() {
 		got.WriteString(slow.RecvOnce())
 		l.Run()
 	}
-	got.WriteString(slow.RecvOnce())
 	wantString(t, "slow", got.String(), expected("big 1000\necho after\n", ledger))
+	l.Advance(300 * time.Millisecond)
 	wantInt(t, "connections", l.Core.Len(), 0)
+	if busy.WasReset() || slow.WasReset() || half.WasReset() {
+		t.Errorf("reset: busy %v, slow %v, half %v", busy.WasReset(), slow.WasReset(), half.WasReset())
+	}
+}
+
+// TestStopLosesNoReply: a peer goes on sending its pipeline while the server
+// stops. What was answered arrives, then the end, and no reset.
+func TestStopLosesNoReply(t *testing.T) {
+	for name, window := range map[string]int{"roomy": -1, "narrow": 5000} {
+		l, _ := newToys(t, 20, netiotest.Options{Manual: true})
+		c := l.Dial()
+		c.SetWindow(window)
+		c.Send(strings.Repeat("echo some reply\n", 20_000))
+		l.Step()
+		l.Stop()
+		var got strings.Builder
+		for range 200 { // 6 s: longer than any fixed wait
+			l.Advance(30 * time.Millisecond)
+			c.Send("echo more\n")
+			got.WriteString(c.RecvOnce())
+			l.Run()
+		}
+		if c.WasReset() || c.Closed() {
+			t.Errorf("%s: reset %v, closed %v while the peer sends", name, c.WasReset(), c.Closed())
+		}
+		for !c.Ended() {
+			got.WriteString(c.RecvOnce())
+			l.Run()
+		}
+		if n := got.Len() / len("some reply\n"); n < 100 || got.String() != strings.Repeat("some reply\n", n) {
+			t.Errorf("%s: %d replies, and not only whole ones", name, n)
+		}
+		l.Advance(300 * time.Millisecond)
+		if !c.Closed() || c.WasReset() {
+			t.Errorf("%s: closed %v, reset %v after the peer fell silent", name, c.Closed(), c.WasReset())
+		}
+	}
+}
+
+func TestStopShortensALinger(t *testing.T) {
+	l, _ := newToys(t, 0, netiotest.Options{})
+	c := l.Dial()
+	c.Send("quit\n")
+	l.Stop()
+	if c.Closed() {
+		t.Error("cut at once")
+	}
+	l.Advance(300 * time.Millisecond)
+	if !c.Closed() {
+		t.Error("kept as long as without a stop")
+	}
 }
 
 func TestNoAllocations(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,6 +125,49 @@ func TestResetOnSockets(t *testing.T) {
 		c.Close()
 	}
 	until(t, "all connections gone", func() bool { return connections(s) == 0 && s.Transport().TotalConnections == 6 })
+}
+
+// TestStopInAPipelineOnSockets: a peer has sent a long pipeline and reads
+// nothing, with a small receive buffer, when the server stops.
+func TestStopInAPipelineOnSockets(t *testing.T) {
+	s, addr := serve(t, netio.Config{Loops: 1, TickEvery: 10 * time.Millisecond}, openToys(20))
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		e := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 64<<10) })
+		return errors.Join(err, e)
+	}}
+	c, err := d.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	reply := strings.Repeat("v", 1000)
+	go func() { _, _ = io.WriteString(c, strings.Repeat("echo "+reply+"\n", 20_000)) }() // more than is taken
+	until(t, "stalled", func() bool { return s.Transport().BytesWritten > 100<<10 })
+	written := s.Transport().BytesWritten
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		stopped <- s.Stop(ctx)
+	}()
+	until(t, "stopping", func() bool {
+		probe, err := net.Dial("tcp", addr)
+		if err == nil {
+			probe.Close()
+		}
+		return err != nil
+	})
+	got := readSlowly(t, c, 20_000*len(reply)) // fails on a reset
+	n := len(got) / (len(reply) + 1)
+	wantString(t, "replies", got, strings.Repeat(reply+"\n", n))
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if int64(len(got)) < written {
+		t.Errorf("%d bytes were written before the stop, %d arrived", written, len(got))
+	}
+	t.Logf("%d replies", n)
 }
 
 func TestHalfOpenOnSockets(t *testing.T) {

@@ -134,7 +134,8 @@ func (l *Loop) Run() {
 	l.t.Fatalf("the loop is not done after %d batches", stepsMax)
 }
 
-// Stop ends all connections in order, as Server.Stop does.
+// Stop ends all connections in order, as Server.Stop does: Advance must end
+// those that were active a moment ago.
 func (l *Loop) Stop() {
 	l.t.Helper()
 	l.Core.Stop()

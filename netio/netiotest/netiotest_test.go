@@ -102,6 +102,7 @@ func TestManualAndClock(t *testing.T) {
 func TestStop(t *testing.T) {
 	l := New(t, openUpper, Options{})
 	c := l.Dial()
+	l.Advance(time.Second)
 	l.Stop()
 	want(t, "closed", c.Closed(), true)
 }
