@@ -92,9 +92,10 @@ func (s *Server) acceptFrom(ln *listener) (fd int, from unix.Sockaddr, n int64, 
 	return fd, from, n, err
 }
 
-// resume lets the listeners go on after a pause.
+// resume lets the listeners go on after a pause, unless the server stops: a
+// loop may be gone then, and nobody accepts any more.
 func (s *Server) resume() {
-	if s.paused.CompareAndSwap(true, false) {
+	if !s.stopping.Load() && s.paused.CompareAndSwap(true, false) {
 		for _, l := range s.loops {
 			l.poller.post(l.acceptTask, nil)
 		}

@@ -123,8 +123,9 @@ func (s *Server) tick() {
 }
 
 // Stop ends in order: no connection is accepted any more, what was read is
-// answered, what was answered is written, and connections are closed. When ctx
-// ends first, they are cut off, and its error is returned.
+// answered, what was answered is written, and connections are closed, those
+// whose peers still send after a moment, lest replies are lost (close.go). When
+// ctx ends first, they are cut off, and its error is returned.
 func (s *Server) Stop(ctx context.Context) (err error) {
 	if !s.started {
 		s.close()
@@ -172,6 +173,8 @@ func (s *Server) close() {
 	s.listeners = nil
 	for _, l := range s.loops {
 		l.poller.runTasks() // a connection may have been on its way to a loop that was done
+	}
+	for _, l := range s.loops {
 		l.poller.close()
 	}
 	s.loops = nil
