@@ -2,6 +2,7 @@ package compat
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -35,10 +36,6 @@ type exchange struct {
 	why   string // of a deviation
 	ours  string // its reply
 }
-
-// quiet is how long a server that is recorded may think before its reply
-// counts as complete. Tests do not wait for silence, only -rewrite does.
-const quiet = 100 * time.Millisecond
 
 // sentinel follows an input whose connection stays open.
 const sentinel, sentinelReply = "mn\r\n", "MN\r\n"
@@ -137,38 +134,36 @@ func record(t *testing.T, p program, exchanges []*exchange) {
 	}
 }
 
+// quiet is how long a server that is recorded must be silent before it counts
+// as waiting for more. Tests do not wait for silence, only -rewrite does.
+const quiet = 2 * time.Second
+
 // state sends an input and finds the state of the connection then.
 func state(t *testing.T, s *server, m *masker, input string) string {
 	t.Helper()
 	c := s.dial(t)
 	defer c.Close()
-	if _, err := io.WriteString(c, expand(t, m, input)); err != nil {
-		t.Logf("> %s: %v", input, err)
+	text, ended := []byte(expand(t, m, input)), false
+	var reply []byte
+	if !bytes.HasSuffix(text, []byte("\n")) { // more would end its line
+		c.Write(text)
+		reply, ended = readUntil(c, nil, quiet, nil)
+		text = nil
 	}
-	reply, ended := readQuiet(c)
-	m.mask([]byte(reply))
-	if ended {
+	if !ended {
+		c.Write(append(text, burstEnd...))
+		written := make(chan struct{})
+		close(written)
+		reply, ended = readUntil(c, reply, quiet, written)
+	}
+	m.mask(bytes.TrimSuffix(reply, []byte(burstEndReply)))
+	switch {
+	case ended:
 		return "closed"
+	case bytes.HasSuffix(reply, []byte(burstEndReply)):
+		return "open"
 	}
-	io.WriteString(c, sentinel)
-	if more, _ := readQuiet(c); more != sentinelReply {
-		return "waiting"
-	}
-	return "open"
-}
-
-// readQuiet reads until a connection is silent or ended.
-func readQuiet(c net.Conn) (text string, ended bool) {
-	var all []byte
-	buffer := make([]byte, 64<<10)
-	for {
-		c.SetReadDeadline(time.Now().Add(quiet))
-		n, err := c.Read(buffer)
-		all = append(all, buffer[:n]...)
-		if err != nil {
-			return string(all), !strings.Contains(err.Error(), "timeout")
-		}
-	}
+	return "waiting"
 }
 
 func readTranscript(t *testing.T, name string) (exchanges []*exchange) {
@@ -239,11 +234,11 @@ func unescape(t testing.TB, text string) string {
 		n, _ := strconv.Atoi(m[2])
 		return strings.Repeat(m[1], n)
 	})
-	bytes, err := strconv.Unquote(`"` + text + `"`)
+	unquoted, err := strconv.Unquote(`"` + text + `"`)
 	if err != nil {
 		t.Fatalf("%.100s: %v", text, err)
 	}
-	return bytes
+	return unquoted
 }
 
 var casPlace = regexp.MustCompile(`\{\{cas(\d+)\}\}`)
@@ -261,9 +256,9 @@ func expand(t testing.TB, m *masker, text string) string {
 }
 
 // escapeLines writes bytes as lines of a transcript, each behind sign.
-func escapeLines(sign, bytes string) string {
+func escapeLines(sign, text string) string {
 	var out strings.Builder
-	for line := range strings.Lines(bytes) {
+	for line := range strings.Lines(text) {
 		quoted := strconv.QuoteToASCII(line)
 		out.WriteString(sign + repeatRuns(quoted[1:len(quoted)-1]) + "\n")
 	}
