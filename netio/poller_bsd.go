@@ -18,6 +18,7 @@ import (
 type poller struct {
 	kqueue *netpoll.Poller
 	pipe   [2]int
+	loop   *loop // set by run, before any task runs
 }
 
 func openPoller() (*poller, error) {
@@ -60,6 +61,10 @@ func (p *poller) close() {
 	_ = unix.Close(p.pipe[1])
 }
 
+// watchListener registers a listener. All loops hear of a connection: kqueue
+// has no way to wake one.
+func (p *poller) watchListener(fd int) error { return p.watch(fd) }
+
 // watch registers fd, edge triggered, for input.
 func (p *poller) watch(fd int) error {
 	return p.kqueue.AddRead(&netpoll.PollAttachment{FD: fd}, true)
@@ -79,11 +84,12 @@ func (p *poller) ready() {
 	_, _ = unix.Write(p.pipe[1], []byte{1}) // a full pipe says it as well
 }
 
-// post has the loop run f(argument). Any goroutine may call it.
+// post has the loop run f(argument). Any goroutine may call it. Polling looks
+// at the end of the loop only where it is told: a task may be what ends it.
 func (p *poller) post(f func(any), argument any) {
 	run := func(any) error {
 		f(argument)
-		return nil
+		return p.end()
 	}
 	if err := p.kqueue.Trigger(queue.HighPriority, run, nil); err != nil {
 		panic("FATAL: kqueue: " + err.Error())
@@ -96,6 +102,7 @@ func (p *poller) runTasks() {}
 
 // run is the loop, until l.done.
 func (p *poller) run(l *loop) error {
+	p.loop = l
 	err := p.kqueue.Polling(func(fd int, filter netpoll.IOEvent, flags netpoll.IOFlags) error {
 		if fd == p.pipe[0] {
 			p.emptyPipe()
@@ -103,15 +110,20 @@ func (p *poller) run(l *loop) error {
 		} else {
 			l.event(fd, eventsOf(filter, flags))
 		}
-		if l.done {
-			return errorx.ErrEngineShutdown
-		}
-		return nil
+		return p.end()
 	})
 	if l.done {
 		return nil
 	}
 	return err
+}
+
+// end is the error that makes Polling return, once the loop is done.
+func (p *poller) end() error {
+	if p.loop.done {
+		return errorx.ErrEngineShutdown
+	}
+	return nil
 }
 
 func (p *poller) emptyPipe() {

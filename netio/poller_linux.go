@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	watchedEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
-	batchMax      = 256 // events taken from the kernel at once
-	waitForever   = -1
+	watchedEvents  = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+	listenerEvents = unix.EPOLLIN | unix.EPOLLET | unix.EPOLLEXCLUSIVE
+	batchMax       = 256 // events taken from the kernel at once
+	waitForever    = -1
 )
 
 // poller waits for events and tasks. On Linux it is ours, since gnet's yields
@@ -64,6 +65,13 @@ func (p *poller) close() {
 // watch registers fd, edge triggered, for input.
 func (p *poller) watch(fd int) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, watchedEvents)
+}
+
+// watchListener registers a listener that other loops watch too. A connection
+// wakes one loop that waits; those that are busy find it in their next batch.
+// Whoever was told and does not empty the backlog, says so to acceptWaits.
+func (p *poller) watchListener(fd int) error {
+	return p.control(unix.EPOLL_CTL_ADD, fd, listenerEvents)
 }
 
 // wantWrite asks for an event when fd can be written, or no longer for it.

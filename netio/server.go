@@ -84,7 +84,7 @@ func (s *Server) Start() error {
 	}
 	for _, l := range s.loops {
 		for _, ln := range s.listeners {
-			if err := l.poller.watch(ln.fd); err != nil {
+			if err := l.poller.watchListener(ln.fd); err != nil {
 				return err
 			}
 		}
