@@ -3,6 +3,10 @@
 package netio
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -43,5 +47,39 @@ func TestStopMeetsALatePlacement(t *testing.T) {
 	}
 	if n, err := unix.Read(fds[1], make([]byte, 1)); n != 0 || err != nil {
 		t.Errorf("the connection was not closed: %d, %v", n, err)
+	}
+}
+
+// TestOneLoopIsWokenToAccept: every loop watches the listener in a way that a
+// connection wakes one of them.
+func TestOneLoopIsWokenToAccept(t *testing.T) {
+	s, err := New(Config{Loops: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(int, wire.Peer) wire.Session { return nil }
+	if _, err := s.Listen(Listener{Network: "tcp", Address: "127.0.0.1:0", Open: open}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	for i, l := range s.loops {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", l.poller.epollFD))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var events uint32
+		for line := range strings.Lines(string(text)) {
+			var fd int
+			var e uint32
+			if n, _ := fmt.Sscanf(line, "tfd: %d events: %x", &fd, &e); n == 2 && fd == s.listeners[0].fd {
+				events = e
+			}
+		}
+		if events&unix.EPOLLEXCLUSIVE == 0 || events&unix.EPOLLET == 0 {
+			t.Errorf("loop %d watches for %x:\n%s", i, events, text)
+		}
 	}
 }

@@ -218,7 +218,12 @@ func TestLimitWaits(t *testing.T) {
 }
 
 func TestManyComeAndGo(t *testing.T) {
-	s, addr := serve(t, netio.Config{MaxConns: 5}, openEcho)
+	t.Run("at the limit", func(t *testing.T) { comeAndGo(t, netio.Config{MaxConns: 5}) })
+	t.Run("many loops", func(t *testing.T) { comeAndGo(t, netio.Config{Loops: 8}) }) // nobody is left in the backlog
+}
+
+func comeAndGo(t *testing.T, config netio.Config) {
+	s, addr := serve(t, config, openEcho)
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
