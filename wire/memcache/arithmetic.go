@@ -212,6 +212,7 @@ func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) 
 	if err != nil {
 		return noMemory
 	}
+	w.copied(spec.ValueLen)
 	moved.WriteAt(w.scratch, 0)
 	for off := len(w.scratch); off < spec.ValueLen; {
 		piece := moved.Segment(off)

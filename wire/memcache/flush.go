@@ -25,6 +25,7 @@ func flushAll(w *worker, _ *session) progress {
 			return w.reply(replyExptime)
 		}
 	}
+	w.walked()
 	w.server.flush(exptime, w.now)
 	return w.reply(replyOK)
 }

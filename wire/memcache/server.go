@@ -1,6 +1,7 @@
 package memcache
 
 import (
+	"math"
 	"sync/atomic"
 
 	"github.com/pandabeardb/panda/slab"
@@ -11,12 +12,13 @@ import (
 // Server makes sessions that share one store, one configuration and one set of
 // statistics.
 type Server struct {
-	config  Config
-	env     Env
-	dialect ascii.Dialect
-	classes []int // slab classes of memcached, see size.go
-	pastMS  int64 // what a negative exptime means: over before anything began
-	workers []*worker
+	config       Config
+	env          Env
+	dialect      ascii.Dialect
+	classes      []int // slab classes of memcached, see size.go
+	pastMS       int64 // what a negative exptime means: over before anything began
+	turnRequests int   // -R, see turn.go
+	workers      []*worker
 
 	verbosity    atomic.Int64
 	flushAtMS    atomic.Int64 // when the pending flush_all is due, noFlush without
@@ -49,6 +51,9 @@ func New(config Config, env Env) (*Server, error) {
 		env:     env,
 		classes: classSizes(set.GrowthFactor, set.ChunkSize, set.SlabChunkMax),
 		pastMS:  (env.StartedAtMS-startSlackMS)/1000*1000 + 1000,
+	}
+	if s.turnRequests = config.RequestsPerTurn; s.turnRequests == 0 {
+		s.turnRequests = math.MaxInt
 	}
 	if config.Compat == Compat1618 {
 		s.dialect = ascii.Old

@@ -30,13 +30,16 @@ func stats(w *worker, _ *session) progress {
 	w.publish()
 	switch sub := r.Token(1); {
 	case r.Len() == 1:
+		w.walked()
 		s.appendGeneral(w)
 	case w.is(sub, "reset"):
+		w.walked()
 		s.reset()
 		return w.say("RESET\r\n")
 	case w.is(sub, "detail"):
 		return w.statsDetail()
 	case w.is(sub, "settings"):
+		w.work -= settingsWork
 		s.appendSettings(w)
 	case w.is(sub, "cachedump"):
 		return w.cachedump()
@@ -44,7 +47,11 @@ func stats(w *worker, _ *session) progress {
 		return w.say(replyError)
 	case string(sub) == "sizes" && !s.config.Settings.TrackSizes:
 		w.say("STAT sizes_status disabled\r\n")
-	case string(sub) == "items" && s.env.Store.Stats().Items == 0:
+	case string(sub) == "items":
+		w.walked()
+		if s.env.Store.Stats().Items > 0 {
+			return w.say(replyError)
+		}
 	default:
 		return w.say(replyError)
 	}
@@ -62,6 +69,7 @@ func (w *worker) statsDetail() progress {
 	case w.is(arg, "off"):
 		s.prefixes.enabled.Store(false)
 	case w.is(arg, "dump"):
+		w.walked()
 		w.out.Buf = s.prefixes.appendDump(w.out.Buf)
 		return finished
 	default:
@@ -93,6 +101,7 @@ func (w *worker) cachedump() progress {
 	case class >= slabClassMax:
 		return w.say("CLIENT_ERROR Illegal slab id\r\n")
 	}
+	w.walked()
 	count, start := uint32(0), len(w.out.Buf)
 	w.handle.Sample(cachedumpItems, w.now, func(it slab.Item) bool {
 		if it.KeyEncoded() || w.server.class(w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen())) != int(class) {

@@ -170,6 +170,7 @@ func (st *store) room(dst [][]byte) [][]byte {
 // body takes the data of a store command as it comes.
 func (s *session) body(in []byte) (n int, p progress) {
 	st := &s.store
+	s.worker.copied(min(st.len-st.got, len(in)))
 	for st.got < st.len {
 		if n == len(in) {
 			return n, starved
@@ -309,6 +310,7 @@ func (w *worker) remake(st *store, hk *slab.Key, expiresAtMS int64) bool {
 		return false
 	}
 	it.SetKeyEncoded(st.item.KeyEncoded())
+	w.copied(st.len)
 	it.CopyValue(0, st.item)
 	hk.Bytes = it.Key()
 	w.handle.Discard(st.item)
@@ -401,6 +403,7 @@ func (w *worker) extendPut(st *store, hk *slab.Key, x *extension) (o outcome, ca
 		return notStored, 0
 	}
 	oldAt, addedAt := st.around(x.seen.len)
+	w.copied(x.spec.ValueLen)
 	longer.CopyValue(addedAt, st.item)
 	if x.pinned {
 		longer.CopyPinned(oldAt, x.value)

@@ -63,6 +63,50 @@ func TestDefaultTurn(t *testing.T) {
 	p.want("get"+strings.Repeat(" a", 5000)+"\r\nversion\r\n", strings.Repeat("VALUE a 0 1\r\nx\r\n", 5000)+"END\r\nVERSION 1.6.45\r\n")
 }
 
+// TestTurnCountsWork: what a request copies or walks over counts, with -R too,
+// so that no pipeline keeps a loop for longer than a turn and one request.
+func TestTurnCountsWork(t *testing.T) {
+	const many = 2000
+	for _, perTurn := range []int{0, many} {
+		r := newRig(t, Config{RequestsPerTurn: perTurn})
+		p := r.dial()
+		for _, c := range []struct {
+			setup, request string
+			most           int // requests of one turn
+		}{
+			{"set a 0 0 900000\r\n" + strings.Repeat("a", 900_000) + "\r\n", "append a 0 0 1 noreply\r\nx\r\n", 1},
+			{"set b 0 0 900000\r\n" + strings.Repeat("b", 900_000) + "\r\n", "prepend b 0 0 1\r\nx\r\n", 1},
+			{"set c 0 0 20000\r\n" + strings.Repeat("c", 20_000) + "\r\n", "append c 0 0 1\r\nx\r\n", turnWork / (20_000 >> workShift)},
+			{"set n 0 0 500000\r\n5" + strings.Repeat(" ", 499_999) + "\r\n", "incr n 1 noreply\r\n", 2},
+			{"set m 0 0 500000\r\n5" + strings.Repeat(" ", 499_999) + "\r\n", "ma m q\r\n", 2},
+			{"", "set d 0 0 60000 noreply\r\n" + strings.Repeat("d", 60_000) + "\r\n", turnWork/(60_000>>workShift) + 1},
+			{"", "flush_all noreply\r\n", 1},
+			{"", "stats\r\n", 1},
+			{"", "stats reset\r\n", 1},
+			{"", "stats items\r\n", 1},
+			{"", "stats cachedump 1 1\r\n", 1},
+			{"", "stats settings\r\n", turnWork / settingsWork},
+			{"", "mn\r\n", turnWork},
+		} {
+			p.send(c.setup)
+			s := r.server.Open(0, wire.Peer{})
+			n, next := s.Feed([]byte(strings.Repeat(c.request, many)), &wire.Out{NowMS: startMS})
+			if got := n / len(c.request); got > c.most || got == 0 || next != wire.Yield {
+				t.Errorf("-R %d: %d of %.30q in a turn, next %d; want at most %d and a yield", perTurn, got, c.request, next, c.most)
+			}
+		}
+	}
+}
+
+// TestWorkIsNoRequest: with -R only a full number of requests is a yield.
+func TestWorkIsNoRequest(t *testing.T) {
+	r := newRig(t, Config{RequestsPerTurn: 5})
+	r.dial().want("flush_all\r\n", "OK\r\n")
+	if got := r.server.total(connYields); got != 0 {
+		t.Errorf("%d yields", got)
+	}
+}
+
 // TestFull: a session stops at the cap, in the middle of a list too, and goes
 // on where it was.
 func TestFull(t *testing.T) {
