@@ -2,6 +2,7 @@ package slab
 
 import (
 	"math/bits"
+	"slices"
 	"unsafe"
 )
 
@@ -321,23 +322,9 @@ func (x *index) shrink() {
 	if x.items != 0 || x.old.n != 0 || x.cur.n == segBuckets {
 		return
 	}
-	kept := 0
-	if x.cur.segs[0] == x.store.zeroSeg {
-		kept = 1 // of the spare ones: the first item will want it
-	}
-	for _, seg := range x.spare[kept:] {
-		x.store.freeSegment(seg)
-	}
-	x.spare = x.spare[:kept]
-	for _, seg := range x.cur.segs[1:] {
-		if seg != x.store.zeroSeg {
-			x.store.freeSegment(seg)
-		}
-	}
-	x.cur = table{[]uint32{x.cur.segs[0]}, segBuckets}
-	if kept == 0 {
-		x.store.clearSegment(x.cur.segs[0])
-	}
+	segs := slices.DeleteFunc(append(x.spare, x.cur.segs...), func(seg uint32) bool { return seg == x.store.zeroSeg })
+	x.spare = []uint32{x.store.exchangeSegments(segs)}
+	x.cur = x.store.newTable(segBuckets)
 	x.setGrow()
 }
 

@@ -38,15 +38,43 @@ func (s *Store) takeSegment() uint32 {
 }
 
 func (s *Store) freeSegment(seg uint32) {
+	s.segments.mu.Lock()
+	s.putSegment(seg)
+	s.giveSegments(seg / segsPerRun)
+	s.segments.mu.Unlock()
+}
+
+// exchangeSegments takes segments back and hands out one, that with the lowest
+// address: so those of empty indexes gather in few runs.
+func (s *Store) exchangeSegments(segs []uint32) uint32 {
 	g := &s.segments
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.free = append(g.free, seg)
-	id := seg / segsPerRun
+	for _, seg := range segs {
+		s.putSegment(seg)
+	}
+	lowest := slices.Min(g.free)
+	g.free = slices.DeleteFunc(g.free, func(f uint32) bool { return f == lowest })
+	s.arena.runs[lowest/segsPerRun].free--
+	for _, seg := range segs {
+		s.giveSegments(seg / segsPerRun)
+	}
+	return lowest
+}
+
+func (s *Store) putSegment(seg uint32) {
+	s.segments.free = append(s.segments.free, seg)
+	s.arena.runs[seg/segsPerRun].free++
+}
+
+// giveSegments gives a run back to the arena when all its segments are free.
+func (s *Store) giveSegments(id uint32) {
 	r := &s.arena.runs[id]
-	if r.free++; r.free < segsPerRun {
+	if r.free < segsPerRun {
 		return
 	}
+	r.free = 0
+	g := &s.segments
 	g.free = slices.DeleteFunc(g.free, func(f uint32) bool { return f/segsPerRun == id })
 	s.giveRun(id)
 }

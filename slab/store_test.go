@@ -504,6 +504,17 @@ func TestLimitDownAndUp(t *testing.T) {
 			set(t, h, fmt.Sprint("after", i), value(1, 100), Spec{Evictable: true})
 		}
 	}
+	s.FlushAll()
+	if err := s.SetLimit(8 << 20); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		h.Tick(testStartMS)
+	}
+	if st := s.Stats(); st.UsedBytes > 4<<20 {
+		t.Errorf("%d bytes used by an empty store, %d of them by its index", st.UsedBytes, st.IndexBytes)
+	}
+	set(t, h, "again", value(1, 100_000), Spec{Evictable: true})
 	if err := s.SetLimit(MaxLimit + 1); err != ErrBounds {
 		t.Errorf("beyond all bounds: %v", err)
 	}
