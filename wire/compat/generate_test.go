@@ -193,6 +193,9 @@ func (g generator) noReply() string {
 func (g generator) body() (length, data string) {
 	if g.often(35) {
 		data = g.number("0", "1", "9", "10", "99", "100", "18446744073709551615", "007", " 5", "5 ")
+		if g.often(8) {
+			data += strings.Repeat(" ", 16000+g.IntN(20000)) // long enough to lie in pieces, and still a number
+		}
 	} else {
 		n := g.IntN(20)
 		switch r := g.IntN(200); {
@@ -328,7 +331,7 @@ func (g generator) metaSet() string {
 func (g generator) metaChange() string {
 	switch g.IntN(10) {
 	case 0, 1, 2:
-		return "md " + g.key() + g.metaFlags("CIIkOqTTb") + g.eol()
+		return "md " + g.key() + g.metaFlags("CIIkOqTTbx") + g.eol()
 	case 3:
 		return "mn" + g.eol()
 	default:

@@ -197,14 +197,16 @@ func (d *delta) look(w *worker, it slab.Item, found bool) outcome {
 
 // addMoved stores the new value in a new item: it is longer than the old one,
 // or the old one is large and may be on its way out of the server. As in
-// memcached, a number that grows longer keeps the expiry that it had: there, ma's
-// T goes to the item that was replaced, though the reply shows it.
+// memcached, a number that grows longer keeps the expiry that it had and loses
+// its marks: there, ma's T goes to the item that was replaced, though the reply
+// shows it. One that does not grow is changed in place there, and keeps them.
 func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) outcome {
 	seen := versionOf(it)
 	spec := slab.Spec{
 		ValueLen: max(seen.len, len(w.scratch)), Flags: it.Flags(), ExpiresAtMS: seen.expiresAtMS, CAS: d.newCAS, Evictable: true,
 	}
-	if d.touch && seen.len >= len(w.scratch) {
+	inPlace := seen.len >= len(w.scratch)
+	if d.touch && inPlace {
 		spec.ExpiresAtMS = d.newMS
 	}
 	l.Unlock()
@@ -214,19 +216,16 @@ func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) 
 	}
 	w.copied(spec.ValueLen)
 	moved.WriteAt(w.scratch, 0)
-	for off := len(w.scratch); off < spec.ValueLen; {
-		piece := moved.Segment(off)
-		for i := range piece {
-			piece[i] = ' '
-		}
-		off += len(piece)
-	}
+	pad(moved, len(w.scratch))
 	again := w.handle.Lock(hk)
 	now, found := w.find(&again)
 	if !found || versionOf(now) != seen {
 		again.Unlock()
 		w.handle.Discard(moved)
 		return retry
+	}
+	if inPlace {
+		keepMarks(moved, now)
 	}
 	d.cas = again.Put(moved, w.now)
 	again.Unlock()
@@ -236,4 +235,24 @@ func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) 
 	d.cas = w.shown(d.cas)
 	w.countDelta(d.down, incrHits, decrHits)
 	return stored
+}
+
+// pad fills a value with spaces from off on.
+func pad(it slab.Item, off int) {
+	for n := it.ValueLen(); off < n; {
+		piece := it.Segment(off)
+		piece[0] = ' '
+		for done := 1; done < len(piece); done *= 2 {
+			copy(piece[done:], piece[:done])
+		}
+		off += len(piece)
+	}
+}
+
+// keepMarks gives an item the marks of the one that it replaces.
+func keepMarks(it, old slab.Item) {
+	it.SetStale(old.Stale())
+	it.SetTokenSent(old.TokenSent())
+	it.SetKeyEncoded(old.KeyEncoded())
+	it.SetFetched(old.Fetched())
 }
