@@ -23,10 +23,12 @@
 // # Ownership and locks
 //
 // A shard's lock guards its index and the items in it. The lock of a free list
-// guards the runs of one class in one domain, the arena's lock the runs that
-// nobody has. Order: shard, free list, arena; eviction, which has the locks the
-// other way round, only tries a shard's. A reserved item belongs to who reserved
-// it. The value of a pinned large item may be read without a lock.
+// guards the runs of one class in one domain, that of the segments the index's
+// memory, the arena's lock the runs that nobody has. Order: the search for memory
+// (Store.reclaiming), shard, free list or segments, arena; the search only tries
+// a shard's. A reserved item belongs to who reserved it. The value of a pinned
+// large item may be read without a lock. One goroutine, the populator, belongs to
+// the Store; Close ends it.
 //
 // # Invariants
 //

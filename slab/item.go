@@ -219,6 +219,12 @@ func (it Item) TokenSent() bool      { return it.has(bitTokenSent) }
 func (it Item) SetStale(on bool)     { it.setIf(bitStale, on) }
 func (it Item) SetTokenSent(on bool) { it.setIf(bitTokenSent, on) }
 
+// KeyEncoded and SetKeyEncoded are meta's mark of a key that came in base64
+// and is shown so, whoever asks. It may be changed under the lock, or on a
+// reserved item.
+func (it Item) KeyEncoded() bool      { return it.has(bitKeyEncoded) }
+func (it Item) SetKeyEncoded(on bool) { it.setIf(bitKeyEncoded, on) }
+
 // Segment is the contiguous memory of the value from offset off, to the end
 // of the value or of the piece.
 func (it Item) Segment(off int) []byte {
