@@ -262,7 +262,7 @@ func (l *Locked) Accessed(it Item, nowMS int64) {
 // IdleMS is the time since the last access or the store, to the second. It
 // grows to two days and stays there.
 func (l *Locked) IdleMS(it Item, nowMS int64) int64 {
-	return int64(idleSeconds(l.h.s.seconds(nowMS), it.accessed())) * 1000
+	return int64(min(idleSeconds(l.h.s.seconds(nowMS), it.accessed()), idleMax)) * 1000
 }
 
 // Pin keeps a large item's value in place until Handle.Release of its token.
