@@ -194,7 +194,9 @@ func (g generator) body() (length, data string) {
 	if g.often(35) {
 		data = g.number("0", "1", "9", "10", "99", "100", "18446744073709551615", "007", " 5", "5 ")
 		if g.often(8) {
-			data += strings.Repeat(" ", 16000+g.IntN(20000)) // long enough to lie in pieces, and still a number
+			// Long enough to lie in pieces, and still a number. It has line ends in
+			// case that it is taken for commands.
+			data += strings.Repeat(strings.Repeat(" ", 498)+"\r\n", 33+g.IntN(40))
 		}
 	} else {
 		n := g.IntN(20)
