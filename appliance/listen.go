@@ -14,17 +14,22 @@ import (
 	"github.com/pandabeardb/panda/netio"
 )
 
-// listen binds every address of the configuration.
+// listen binds every address of the configuration. What goes wrong is said in
+// memcached's sentences.
 func (n *Node) listen(ctx context.Context) error {
 	if u := n.config.Unix; u != nil {
 		if err := n.bind("unix", u.Path, u.Mode); err != nil {
-			return fmt.Errorf("%w on UNIX socket: %s: %w", ErrListen, u.Path, err)
+			return &listenError{"on UNIX socket: " + u.Path, err}
 		}
 		return nil
 	}
+	where := fmt.Sprintf("on TCP port %d", n.config.Memcache.Settings.TCPPort)
+	if list := n.config.Memcache.Settings.Inter; list != "" {
+		where = "on one of interface(s) " + list
+	}
 	for _, l := range n.config.Listeners {
 		if err := n.listenTCP(ctx, l); err != nil {
-			return n.listenError(err)
+			return &listenError{where, err}
 		}
 	}
 	n.nameSelf(n.config.Listeners)
@@ -34,22 +39,17 @@ func (n *Node) listen(ctx context.Context) error {
 	return nil
 }
 
-// listenError says which of memcached's two sentences applies.
-func (n *Node) listenError(err error) error {
-	if list := n.config.Memcache.Settings.Inter; list != "" {
-		return fmt.Errorf("%w on one of interface(s) %s: %w", ErrListen, list, err)
-	}
-	return fmt.Errorf("%w on TCP port %d: %w", ErrListen, n.config.Memcache.Settings.TCPPort, err)
-}
-
-// listenTCP binds all addresses of one listener. Like memcached it is content
-// when at least one of them could be bound and the others are taken.
+// listenTCP binds all addresses of one listener. As memcached, and under its
+// name, it is content when at least one of them could be bound and the others
+// are taken, but says so: who takes the free one of two families takes the
+// clients of half the names. Our own name wants all or nothing.
 func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 	hosts, err := resolve(ctx, l.Host)
 	if err != nil {
 		return err
 	}
-	port, bound, taken := l.Port, 0, error(nil)
+	port, bound := l.Port, 0
+	var missed []error
 	for _, host := range hosts {
 		network := "tcp4"
 		if strings.Contains(host, ":") {
@@ -60,14 +60,19 @@ func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 		case err == nil:
 			bound++
 			port = n.addrs[len(n.addrs)-1].(*net.TCPAddr).Port // a free port once found serves both families
-		case errors.Is(err, syscall.EADDRINUSE), len(hosts) > 1 && network == "tcp6" && noIPv6(err):
-			taken = err
+		case len(hosts) > 1 && network == "tcp6" && noIPv6(err):
+			n.log.Info("no IPv6 on this host", "error", err)
+		case errors.Is(err, syscall.EADDRINUSE) && !n.config.BindAll:
+			missed = append(missed, err)
 		default:
 			return err
 		}
 	}
-	if bound == 0 {
-		return taken
+	if bound == 0 && len(missed) > 0 {
+		return missed[0]
+	}
+	for _, err := range missed {
+		n.log.Warn("an address is taken by another process, and not served", "error", err)
 	}
 	return nil
 }

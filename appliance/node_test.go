@@ -156,6 +156,38 @@ func TestTwoNodesOnOnePort(t *testing.T) {
 	}
 }
 
+// TestOneFamilyTaken: with a server on 127.0.0.1 only ::1 is left. Whoever
+// asked for memcached gets that with a warning, as memcached would; `panda
+// serve` must not succeed while clients of 127.0.0.1 talk to somebody else.
+func TestOneFamilyTaken(t *testing.T) {
+	taken := start(t, "-l 127.0.0.1 -p -1").Addrs()[0].(*net.TCPAddr).String()
+	_, port, _ := net.SplitHostPort(taken)
+
+	var log bytes.Buffer
+	c, exit := config.Memcached("memcached", []string{"-l", "localhost", "-p", port})
+	if exit != nil {
+		t.Fatal(exit)
+	}
+	n, err := New(t.Context(), c, slog.New(slog.NewTextHandler(&log, nil)), nil)
+	if err != nil {
+		t.Skipf("skipped: this machine has no other address for localhost: %v", err)
+	}
+	stop(t, n)
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), taken) {
+		t.Errorf("no warning of %s: %s", taken, log.String())
+	}
+
+	c, exit = config.Serve([]string{"-p", port})
+	if exit != nil {
+		t.Fatal(exit)
+	}
+	_, err = New(t.Context(), c, slog.New(slog.DiscardHandler), nil)
+	want := "failed to listen on one of interface(s) localhost: Address already in use"
+	if !errors.Is(err, ErrListen) || err.Error() != want {
+		t.Errorf("panda serve: %v, want %s", err, want)
+	}
+}
+
 func TestNamesThatDoNotResolve(t *testing.T) {
 	_, err := build(t, "-l 256.256.256.256")
 	if !errors.Is(err, ErrListen) || !errors.Is(err, ErrResolve) {

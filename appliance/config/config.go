@@ -28,6 +28,7 @@ type Config struct {
 
 	Listeners []Listener    // TCP; empty when Unix is set, or with -p 0
 	Unix      *UnixSocket   // -s
+	BindAll   bool          // an address that is taken is an error, though others are free
 	Backlog   int           // -b
 	Loops     int           // -t; 0: one per core
 	Clients   int           // connections served at once, see clientLimit
@@ -124,9 +125,11 @@ func newParser(program string) *parser {
 
 // Serve reads the same flags for `panda serve`: memcache on loopback unless -l
 // says otherwise, so that a node without authentication is not open to others
-// by default; and root need not say who it wants to be.
+// by default; root need not say who it wants to be; and an address that
+// another server has is an error, though the other family's be free.
 func Serve(args []string) (Config, *Exit) {
 	p := newParser("panda serve")
+	p.c.BindAll = true
 	exit := p.parseFlags(args)
 	if p.interfaces == "" {
 		p.interfaces = "localhost"
