@@ -92,8 +92,14 @@ func (w *worker) strikeValue(hk *slab.Key, l *slab.Locked, it slab.Item) outcome
 	}
 	empty, err := w.handle.Reserve(hk, spec)
 	if err != nil {
-		return noMemory
+		return w.strikeWhole(hk, seen, spec)
 	}
+	return w.putEmpty(hk, seen, empty)
+}
+
+// putEmpty puts an empty item in the place of the one that was seen.
+func (w *worker) putEmpty(hk *slab.Key, seen itemVersion, empty slab.Item) outcome {
+	f := &w.flags
 	empty.SetStale(f.Invalidate)
 	again := w.handle.Lock(hk)
 	now, found := w.find(&again)
@@ -108,6 +114,35 @@ func (w *worker) strikeValue(hk *slab.Key, l *slab.Locked, it slab.Item) outcome
 		w.count(deleteHits)
 	}
 	return placed(cas)
+}
+
+// strikeWhole is strikeValue without memory for the empty item: what md x names
+// must not outlive it, so that the whole item goes. What it was made of may be
+// enough for the empty one; if not, the item is as one that was evicted.
+func (w *worker) strikeWhole(hk *slab.Key, seen itemVersion, spec slab.Spec) outcome {
+	l := w.handle.Lock(hk)
+	now, found := w.find(&l)
+	if !found || versionOf(now) != seen {
+		l.Unlock()
+		return retry
+	}
+	l.Remove(now)
+	l.Unlock()
+	w.count(deleteHits)
+	empty, err := w.handle.Reserve(hk, spec)
+	if err != nil {
+		return stored
+	}
+	empty.SetStale(w.flags.Invalidate)
+	again := w.handle.Lock(hk)
+	if _, found := w.find(&again); found { // another client was faster
+		again.Unlock()
+		w.handle.Discard(empty)
+		return stored
+	}
+	again.Put(empty, w.now)
+	again.Unlock()
+	return stored
 }
 
 // metaArithmetic is ma.

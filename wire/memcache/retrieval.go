@@ -136,9 +136,11 @@ func (w *worker) value(key []byte, k *keys) {
 	}
 }
 
+// valueTouch answers one key and gives it a new expiry. If there is no memory
+// for one (room false), the value is still there and is answered.
 func (w *worker) valueTouch(key []byte, k *keys) bool {
 	hk := w.key(key)
-	for {
+	for room := true; ; {
 		l := w.handle.Lock(hk)
 		it, found := w.find(&l)
 		if !found {
@@ -147,13 +149,10 @@ func (w *worker) valueTouch(key []byte, k *keys) bool {
 			return false
 		}
 		it, ok := l.Touch(it, k.expiresAtMS)
-		if !ok {
+		if !ok && room {
 			l.Unlock()
-			if w.handle.MakeRoom() == nil {
-				continue
-			}
-			w.count(touchMisses)
-			return false
+			room = w.handle.MakeRoom() == nil
+			continue
 		}
 		l.Accessed(it, w.now)
 		w.appendItem(&l, it, key, k.cas)
