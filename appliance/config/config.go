@@ -1,8 +1,8 @@
 package config
 
 import (
+	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/pandabeardb/panda/wire/memcache"
@@ -18,6 +18,8 @@ const (
 	slabPage       = 1 << 20   // memcached's slab page, which slab_chunk_max must divide
 	portMax        = 65535     //
 	threadsWarned  = 64        // -t above it is warned of
+	slabClassesMax = 63        // of -o slab_sizes
+	slabClassStep  = 8         // bytes that one of slab_sizes has to be above the one before
 	reservedFDs    = 5         // per thread, kept back from -c
 	chunkMax       = 512 << 10 // slab_chunk_max not given
 )
@@ -66,8 +68,10 @@ func (c *Config) Public() bool {
 	return false
 }
 
+// loopback: a name may lead anywhere, even one that begins with 127.
 func (l Listener) loopback() bool {
-	return l.Host == "localhost" || l.Host == "::1" || strings.HasPrefix(l.Host, "127.")
+	ip, err := netip.ParseAddr(l.Host)
+	return l.Host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // parser holds what flags say until all of them are read.
@@ -75,19 +79,21 @@ type parser struct {
 	program string // argv[0], for getopt's own messages
 	c       Config
 
-	version    string // what -V and --compat say
-	port       int
-	portGiven  bool
-	interfaces string // -l, joined by commas
-	unixPath   string
-	unixMode   int
-	threads    int
-	chunkGiven bool // slab_chunk_max
-	chunkMax   int  // slab_chunk_max as given: bytes or kilobytes, as --compat says
-	protocol   string
-	relaxed    bool // -o relaxed_privileges
-	lruOff     bool // no_lru_maintainer
-	crawlerOff bool // no_lru_crawler
+	version        string // what -V and --compat say
+	port           int
+	portGiven      bool
+	interfaces     string // -l, joined by commas
+	unixPath       string
+	unixMode       int
+	threads        int
+	chunkGiven     bool   // slab_chunk_max
+	chunkMax       int    // slab_chunk_max as given: bytes or kilobytes, as --compat says
+	slabSizes      string // -o slab_sizes
+	slabSizesGiven bool
+	protocol       string
+	relaxed        bool // -o relaxed_privileges
+	lruOff         bool // no_lru_maintainer
+	crawlerOff     bool // no_lru_crawler
 }
 
 // Memcached reads memcached's command line. program is its first word, args the
@@ -133,6 +139,9 @@ func Serve(args []string) (Config, *Exit) {
 	exit := p.parseFlags(args)
 	if p.interfaces == "" {
 		p.interfaces = "localhost"
+	}
+	if exit == nil && p.port == 0 {
+		exit = fail(ExitUsage, "panda: port 0 leaves nothing to serve; -1 is any free port")
 	}
 	if exit == nil {
 		exit = p.finish()

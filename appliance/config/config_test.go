@@ -197,6 +197,19 @@ func TestErrorsAreMemcacheds(t *testing.T) {
 	wantExit(t, "-o no_modern,temporary_ttl=3", 64, "temporary_ttl requires lru_maintainer to be enabled")
 	wantExit(t, "--compat=1.4.0", 64, "panda: --compat: \"1.4.0\" is neither 1.6.45 nor 1.6.18")
 	wantExit(t, "-o panda_pprof=0.0.0.0:6060", 64, "panda: panda_pprof: \"0.0.0.0:6060\" is not a loopback address with a port, such as 127.0.0.1:6060")
+	wantExit(t, "-o slab_sizes=1", 64, "slab size 1 is out of valid range")
+	wantExit(t, "-o slab_sizes=100-200x", 64, "slab size 0 is out of valid range")
+	wantExit(t, "-o slab_sizes=100-524289", 64, "slab size 524289 is out of valid range")
+	wantExit(t, "-n 96 -o slab_sizes=80", 64, "slab size 80 is out of valid range")
+	wantExit(t, "-o slab_sizes=100-90", 64, "slab size 90 cannot be lower than or equal to a previous class size")
+	wantExit(t, "-o slab_sizes=100-108", 64, "slab size 108 must be at least 8 bytes larger than previous class")
+	wantExit(t, "-o ext_item_size=", 1, "could not parse argument to ext_item_size")
+	wantExit(t, "-o ext_max_frag=x", 1, "could not parse argument to ext_max_frag")
+	wantExit(t, "-o ext_item_size", 1, "Missing ext_item_size argument")
+	wantExit(t, "-o slab_automove_freeratio=x", 1, "could not parse argument to slab_automove_freeratio")
+	if _, exit := Memcached("memcached", []string{"-o", "slab_sizes="}); exit == nil || exit.Code != 64 || exit.Stderr != "" {
+		t.Errorf("-o slab_sizes=: %v", exit)
+	}
 	if _, exit := Memcached("memcached", []string{"-D", ""}); exit == nil || exit.Stderr != "No delimiter specified\n" {
 		t.Errorf("-D '': %v", exit)
 	}
@@ -291,8 +304,11 @@ func TestListeners(t *testing.T) {
 
 	bad := func(list, text string) {
 		t.Helper()
-		wantExit(t, "-l "+list, ExitOSError, text+"\nfailed to listen on one of interface(s) "+list)
+		wantExit(t, "-l "+list, ExitOSError, text+"\nfailed to listen on one of interface(s) "+list+": Success")
 	}
+	bad("127.0.0.1:-5", "getaddrinfo(): Servname not supported for ai_socktype")
+	wantExit(t, "-p -5", ExitOSError, "getaddrinfo(): Servname not supported for ai_socktype\nfailed to listen on TCP port -5: Success")
+	wantExit(t, "-p -5 -l 127.0.0.1", ExitOSError, "getaddrinfo(): Servname not supported for ai_socktype\nfailed to listen on one of interface(s) 127.0.0.1: Success")
 	bad("127.0.0.1:x", "Invalid port number: \"x\"")
 	bad("127.0.0.1:70000", "Invalid port number: \"70000\"")
 	bad("[::1", "Invalid IPV6 address: \"[::1\"")
@@ -301,7 +317,8 @@ func TestListeners(t *testing.T) {
 	bad("tag[123456789]:127.0.0.1", "Listener tags must be between 1 and 8 characters: \"123456789\"")
 	bad("tag[x:127.0.0.1", "Invalid tag in socket config: \"[x:127.0.0.1\"")
 
-	for args, public := range map[string]bool{"": true, "-l 127.0.0.1": false, "-l ::1,localhost": false, "-l ::1,10.0.0.1": true, "-s /x": false} {
+	for args, public := range map[string]bool{"": true, "-l 127.0.0.1": false, "-l ::1,localhost": false, "-l ::1,10.0.0.1": true, "-s /x": false,
+		"-l 127.0.0.53": false, "-l ::ffff:127.0.0.1": false, "-l 127.example.com": true, "-l localhost.example.com": true} {
 		if c := parse(t, args); c.Public() != public {
 			t.Errorf("%s: public is %v", args, c.Public())
 		}
@@ -395,5 +412,9 @@ func TestServeListensOnLoopback(t *testing.T) {
 	c, exit := Serve(nil)
 	if exit != nil || c.Public() || c.NeedsUser || !slices.Equal(c.Listeners, []Listener{{"localhost", 11211}}) {
 		t.Errorf("serve: %+v %v", c, exit)
+	}
+	_, exit = Serve([]string{"-p", "0"})
+	if exit == nil || exit.Code != ExitUsage || exit.Stderr != "panda: port 0 leaves nothing to serve; -1 is any free port\n" {
+		t.Errorf("serve -p 0: %v", exit)
 	}
 }

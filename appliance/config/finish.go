@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/pandabeardb/panda/wire/memcache"
@@ -11,7 +12,7 @@ import (
 // finish checks what no single flag can know, in memcached's order, and
 // completes the Config.
 func (p *parser) finish() *Exit {
-	for _, check := range []func() *Exit{p.finishUDP, p.finishItemSize, p.finishLRU, p.finishListeners, p.finishClients} {
+	for _, check := range []func() *Exit{p.finishUDP, p.finishItemSize, p.finishSlabSizes, p.finishLRU, p.finishListeners, p.finishClients} {
 		if exit := check(); exit != nil {
 			return exit
 		}
@@ -96,6 +97,37 @@ func (p *parser) finishChunkMax() *Exit {
 	return nil
 }
 
+// finishSlabSizes checks a list "100-200-400", which has no effect here.
+func (p *parser) finishSlabSizes() *Exit {
+	if !p.slabSizesGiven {
+		return nil
+	}
+	if p.slabSizes == "" {
+		return &Exit{Code: ExitUsage} // without a word, as memcached
+	}
+	var last int64
+	sizes := strings.FieldsFunc(p.slabSizes, func(r rune) bool { return r == '-' })
+	for i, text := range sizes {
+		n, ok := safeStrtoul(text)
+		if !ok {
+			n = 0
+		}
+		size, s := int64(n), &p.c.Memcache.Settings
+		switch {
+		case !ok || size < int64(s.ChunkSize) || size > int64(s.SlabChunkMax):
+			return fail(ExitUsage, "slab size %d is out of valid range", size)
+		case last >= size:
+			return fail(ExitUsage, "slab size %d cannot be lower than or equal to a previous class size", size)
+		case size <= last+slabClassStep:
+			return fail(ExitUsage, "slab size %d must be at least %d bytes larger than previous class", size, slabClassStep)
+		case i+1 >= slabClassesMax:
+			return fail(ExitUsage, "too many slab classes specified")
+		}
+		last = size
+	}
+	return nil
+}
+
 func (p *parser) finishLRU() *Exit {
 	s := &p.c.Memcache.Settings
 	if s.HotLRUPct+s.WarmLRUPct > 80 {
@@ -122,6 +154,9 @@ func (p *parser) finishListeners() *Exit {
 		return nil
 	}
 	if p.interfaces == "" {
+		if p.port < -1 {
+			return badService("on TCP port " + strconv.Itoa(p.port))
+		}
 		p.c.Listeners = []Listener{{Port: ephemeral(p.port)}}
 		return nil
 	}
@@ -133,6 +168,12 @@ func (p *parser) finishListeners() *Exit {
 		p.c.Listeners = append(p.c.Listeners, l)
 	}
 	return nil
+}
+
+// badService is what getaddrinfo makes of a port below 0, of which memcached
+// knows only -1.
+func badService(where string) *Exit {
+	return fail(ExitOSError, "getaddrinfo(): Servname not supported for ai_socktype\nfailed to listen %s: Success", where)
 }
 
 // ephemeral maps memcached's -1 to the operating system's 0.
@@ -192,14 +233,17 @@ func (p *parser) listenerAddress(text string) (Listener, *Exit) {
 	} else if strings.Count(text, ":") == 1 {
 		host, port, _ = strings.Cut(text, ":")
 	}
-	l := Listener{Host: host, Port: ephemeral(p.port)}
+	n := p.port
 	if port != "" {
-		n, ok := safeStrtol(port)
-		if !ok || n > portMax || n < -1 {
-			return l, p.badListener("Invalid port number: \"%s\"", port)
+		var ok bool
+		if n, ok = safeStrtol(port); !ok || n > portMax {
+			return Listener{}, p.badListener("Invalid port number: \"%s\"", port)
 		}
-		l.Port = ephemeral(n)
 	}
+	if n < -1 {
+		return Listener{}, badService("on one of interface(s) " + p.interfaces)
+	}
+	l := Listener{Host: host, Port: ephemeral(n)}
 	if l.Host == "*" {
 		l.Host = ""
 	}
@@ -209,7 +253,7 @@ func (p *parser) listenerAddress(text string) (Listener, *Exit) {
 // badListener is how memcached ends when it cannot make sense of -l.
 func (p *parser) badListener(format string, args ...any) *Exit {
 	exit := fail(ExitOSError, format, args...)
-	exit.Stderr += "failed to listen on one of interface(s) " + p.interfaces + "\n"
+	exit.Stderr += "failed to listen on one of interface(s) " + p.interfaces + ": Success\n"
 	return exit
 }
 

@@ -82,3 +82,14 @@ func atof(s string) float64 {
 	}
 	return f
 }
+
+// isFraction reports whether s is a whole decimal number and nothing else but
+// what follows a space.
+func isFraction(s string) bool {
+	s = strings.TrimLeft(s, space)
+	if i := strings.IndexAny(s, space); i >= 0 {
+		s = s[:i]
+	}
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil
+}

@@ -4,6 +4,34 @@ import "time"
 
 type setter = func(p *parser, value string) *Exit
 
+// The want functions check a value that has no effect here, as memcached checks
+// it: what it would not start with, we do not either.
+
+func wantUnsigned(name string) setter {
+	return func(_ *parser, v string) *Exit { _, ok := safeStrtoul(v); return parsed(name, ok) }
+}
+
+func wantNumber(name string) setter {
+	return func(_ *parser, v string) *Exit { _, ok := safeStrtol(v); return parsed(name, ok) }
+}
+
+func wantFraction(name string) setter {
+	return func(_ *parser, v string) *Exit { return parsed(name, isFraction(v)) }
+}
+
+func parsed(name string, ok bool) *Exit {
+	if ok {
+		return nil
+	}
+	return fail(ExitFailure, "could not parse argument to %s", name)
+}
+
+// setSlabSizes keeps the list until -n and slab_chunk_max are known.
+func setSlabSizes(p *parser, v string) *Exit {
+	p.slabSizes, p.slabSizesGiven = v, true
+	return nil
+}
+
 func setMaxConnsFast(on bool) setter {
 	return func(p *parser, _ string) *Exit { p.c.Memcache.Settings.MaxConnsFast = on; return nil }
 }
