@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/pandabeardb/panda/appliance/config"
@@ -43,10 +42,7 @@ type Node struct {
 // New builds a node and binds its addresses; Start makes it serve. level is
 // the log's, which the verbosity command changes; nil: nothing changes.
 func New(ctx context.Context, c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
-	if c.Loops == 0 {
-		c.Loops = runtime.NumCPU()
-		c.Memcache.Settings.NumThreads = c.Loops
-	}
+	chooseLoops(&c)
 	n := &Node{config: c, log: log, level: level, shutdown: make(chan bool, 1)}
 	startedMS := time.Now().UnixMilli()
 	var err error

@@ -22,21 +22,25 @@ const (
 	// costs little memory and keeps collections below one in many seconds.
 	gcPercent = 400
 
-	// spareFiles is what the process opens besides connections: logs, the loops'
-	// pollers and wake-ups, listeners, profiles.
+	// spareFiles is what the process opens besides connections and loops: logs,
+	// listeners, profiles, the runtime's own.
 	spareFiles = 64
+
+	// loopFiles is what a loop has: its poller, and what wakes it up.
+	loopFiles = 2
 )
 
 // prepareProcess sets what belongs to the process and not to the node, in
 // memcached's order: limits, then the user, then locked memory.
 func prepareProcess(c *config.Config) *config.Exit {
+	chooseLoops(c)
 	prepareRuntime(c)
 	if c.CoreDumps {
 		if exit := raiseCoreLimit(); exit != nil {
 			return exit
 		}
 	}
-	if exit := raiseFileLimit(uint64(c.Memcache.Settings.MaxConns)); exit != nil {
+	if exit := raiseFileLimit(uint64(c.Memcache.Settings.MaxConns), uint64(c.Loops)); exit != nil {
 		return exit
 	}
 	if exit := becomeUser(c); exit != nil {
@@ -50,6 +54,16 @@ func prepareProcess(c *config.Config) *config.Exit {
 	return nil
 }
 
+// chooseLoops settles the number of loops when -t does not: one for each
+// processor that the process may use, which a container's quota can make fewer
+// than the machine has. Go knows it until GOMAXPROCS is set.
+func chooseLoops(c *config.Config) {
+	if c.Loops == 0 {
+		c.Loops = runtime.GOMAXPROCS(0)
+		c.Memcache.Settings.NumThreads = c.Loops
+	}
+}
+
 // prepareRuntime sets the Go runtime, unless the environment did. One thread
 // more than loops lets the collector and the signal handling run while every
 // loop is busy, without taking a loop's turn.
@@ -58,11 +72,7 @@ func prepareRuntime(c *config.Config) {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
-		loops := c.Loops
-		if loops == 0 {
-			loops = runtime.NumCPU()
-		}
-		runtime.GOMAXPROCS(loops + 1)
+		runtime.GOMAXPROCS(c.Loops + 1)
 	}
 }
 
@@ -80,14 +90,15 @@ func raiseCoreLimit() *config.Exit {
 	return nil
 }
 
-// raiseFileLimit makes room for the connections that -c allows. Spare files are
-// wanted, and gone without when the hard limit leaves no room for them.
-func raiseFileLimit(connections uint64) *config.Exit {
+// raiseFileLimit makes room for the connections that -c allows, and for what
+// the process has besides: wanted, and gone without when the hard limit leaves
+// no room, since -c allows some less than its number.
+func raiseFileLimit(connections, loops uint64) *config.Exit {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return &config.Exit{Code: config.ExitOSError, Stderr: "failed to getrlimit number of files\n"}
 	}
-	want := connections + spareFiles
+	want := connections + spareFiles + loopFiles*loops
 	if uint64(limit.Cur) >= want {
 		return nil
 	}

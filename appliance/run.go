@@ -37,15 +37,11 @@ func Run(c config.Config, stderr io.Writer, json bool) int {
 		return exit.Code
 	}
 	log, level := newLog(stderr, json, c.Memcache.Verbosity)
-	node, err := startNode(c, log, level)
+	node, profiles, err := startAll(c, log, level)
 	if err != nil {
 		return reportStart(stderr, err)
 	}
-	if c.Pprof != "" {
-		profiles, err := startProfiles(c.Pprof, log)
-		if err != nil {
-			return reportStart(stderr, err)
-		}
+	if profiles != nil {
 		defer profiles.Close()
 	}
 	if c.PIDFile != "" {
@@ -66,6 +62,26 @@ func newLog(w io.Writer, json bool, verbosity int) (*slog.Logger, *slog.LevelVar
 	return slog.New(slog.NewTextHandler(w, options)), level
 }
 
+// startAll starts the node, and the profiles if they are wanted, or nothing.
+func startAll(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, *profileServer, error) {
+	node, err := startNode(c, log, level)
+	if err != nil || c.Pprof == "" {
+		return node, nil, err
+	}
+	profiles, err := startProfiles(c.Pprof, log)
+	if err != nil {
+		return nil, nil, errors.Join(err, node.abandon())
+	}
+	return node, profiles, nil
+}
+
+// abandon stops a node that will not serve.
+func (n *Node) abandon() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return n.Stop(ctx)
+}
+
 // startNode builds the node, warns of what deserves it, and makes it serve.
 func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
 	for _, text := range c.Warnings {
@@ -78,7 +94,7 @@ func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, 
 		return nil, err
 	}
 	if err := node.Start(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, node.abandon())
 	}
 	switch {
 	case c.Public():

@@ -2,13 +2,17 @@ package appliance
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pandabeardb/panda/appliance/config"
@@ -91,10 +95,69 @@ func TestProfilesAreServed(t *testing.T) {
 }
 
 func TestFileLimitThatCannotBeRaised(t *testing.T) {
-	if exit := raiseFileLimit(1); exit != nil {
+	if exit := raiseFileLimit(1, 1); exit != nil {
 		t.Errorf("one connection: %v", exit)
 	}
-	if exit := raiseFileLimit(1 << 40); exit == nil || exit.Code != config.ExitOSError {
+	if exit := raiseFileLimit(1<<40, 1); exit == nil || exit.Code != config.ExitOSError {
 		t.Errorf("2^40 connections: %v, want exit %d", exit, config.ExitOSError)
+	}
+}
+
+// TestFileLimitHasRoomForLoops: each loop has two files of its own.
+func TestFileLimitHasRoomForLoops(t *testing.T) {
+	var old, now syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old) })
+	if old.Max < 4000 {
+		t.Skipf("skipped: the hard limit of files is %d", old.Max)
+	}
+	low := old
+	low.Cur = 1024
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	if exit := raiseFileLimit(1024, 500); exit != nil {
+		t.Fatal(exit)
+	}
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil || now.Cur < 1024+2*500 {
+		t.Errorf("room for %d files (%v), wanted for 1024 connections and 500 loops", now.Cur, err)
+	}
+}
+
+// TestLoopsAreWhatTheProcessMayUse: not what the machine has.
+func TestLoopsAreWhatTheProcessMayUse(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU() + 3)) // as a quota would set it, but more
+	var c config.Config
+	chooseLoops(&c)
+	if want := runtime.NumCPU() + 3; c.Loops != want || c.Memcache.Settings.NumThreads != want {
+		t.Errorf("%d loops, %d threads shown, want %d", c.Loops, c.Memcache.Settings.NumThreads, want)
+	}
+	c.Loops = 7
+	if chooseLoops(&c); c.Loops != 7 {
+		t.Errorf("%d loops, though 7 were asked for", c.Loops)
+	}
+}
+
+// TestFailureAfterBindingCleansUp: what New has bound is given back when
+// starting fails later.
+func TestFailureAfterBindingCleansUp(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	socket := filepath.Join(t.TempDir(), "s")
+	c, exit := config.Memcached("memcached", []string{"-s", socket, "-o", "panda_pprof=" + taken.Addr().String()})
+	if exit != nil {
+		t.Fatal(exit)
+	}
+	log, level := newLog(io.Discard, false, 0)
+	if _, _, err := startAll(c, log, level); err == nil {
+		t.Fatal("started, though the address of profiles is taken")
+	}
+	if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the unix socket was left behind: %v", err)
 	}
 }

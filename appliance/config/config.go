@@ -11,7 +11,7 @@ import (
 // Defaults and limits, memcached's where it has one.
 const (
 	defaultPort    = 11211
-	defaultThreads = 4         // of memcached; ours without -t: one loop a core
+	defaultThreads = 4         // of memcached; ours without -t: one loop per processor
 	itemSizeMin    = 1 << 10   // -I
 	itemSizeMax    = 1 << 30   // -I
 	itemSizePlain  = 1 << 20   // -I not given
