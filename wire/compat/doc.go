@@ -18,6 +18,7 @@
 //   - differential_test.go: seeded random sequences sent to memcached 1.6.18
 //     and to us.
 //   - hostile_test.go: peers that are slow, vanish, or push without reading.
+//   - mode_test.go: what single flags change.
 //
 // # Peers
 //
@@ -34,7 +35,8 @@
 //   - PANDA_COMPAT_ORACLE_1645: a memcached 1.6.45 to compare with (1.6.18's
 //     is Debian's package, found in PATH).
 //   - PANDA_COMPAT_SEQUENCES, PANDA_COMPAT_SEED: how many sequences the
-//     differential test runs (1,000), and the seed it begins at.
+//     differential test runs (1,000), and the seed it begins at; a hundred
+//     thousand take an hour and want -timeout 0.
 //   - PANDA_COMPAT_ALL: what is not ours to pass yet runs too, and is printed.
 //
 // `go test ./wire/compat -run Transcript -rewrite` rewrites the transcripts'
