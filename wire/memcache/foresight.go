@@ -51,7 +51,14 @@ func (w *worker) foresee(in []byte) (seen int) {
 		name := bytes.IndexByte(line[:min(len(line), commandNameMax+1)], ' ')
 		if name > 0 {
 			f.lines[f.count] = foreseenLine{cap(line), end + 1}
-			w.foreseeKey(line[name+1:])
+			rest := line[name+1:]
+			if line[0] == 'g' && line[1] == 'a' { // gat, gats: an expiry comes first
+				rest = rest[bytes.IndexByte(rest, ' ')+1:]
+			}
+			rest = w.foreseeKey(rest)
+			if line[0] == 'g' && len(rest) > 0 {
+				w.foreseeMore(rest)
+			}
 		}
 	}
 	if f.count > 1 {
@@ -60,15 +67,26 @@ func (w *worker) foresee(in []byte) (seen int) {
 	return max(seen, 1)
 }
 
+// expects reports whether key is the next that was foreseen.
+func (f *foresight) expects(key []byte) bool {
+	return f.next < f.count && &f.keys[f.next].Bytes[0] == &key[0]
+}
+
 // foreseeList looks at the next keys of a get with several.
 func (w *worker) foreseeList(list []byte) {
 	f := &w.ahead
 	f.count, f.next = 0, 0
+	w.foreseeMore(list)
+	w.handle.Foresee(f.keys[:f.count])
+}
+
+// foreseeMore notes the keys of a list.
+func (w *worker) foreseeMore(list []byte) {
+	f := &w.ahead
 	for f.count < foresightMax && len(list) > 0 {
 		f.lines[f.count].len = 0
 		list = w.foreseeKey(list)
 	}
-	w.handle.Foresee(f.keys[:f.count])
 }
 
 // foreseeKey notes the key that text begins with, and returns what follows.

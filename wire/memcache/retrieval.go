@@ -69,7 +69,7 @@ func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 		case len(key) > ascii.MaxKey:
 			w.out.Rewind(start)
 			return w.say(replyFormat)
-		case len(rest) > 0 && w.ahead.next == w.ahead.count:
+		case len(rest) > 0 && !w.ahead.expects(key):
 			w.foreseeList(list)
 		}
 		w.value(key, &s.keys)
@@ -227,7 +227,7 @@ func (s *session) moreKeys(in []byte) (n int, p progress) {
 		if unfinished {
 			return len(in) - len(key), starved
 		}
-		if w.ahead.next == w.ahead.count {
+		if !w.ahead.expects(key) {
 			w.foreseeList(in[n:])
 		}
 		w.value(key, &s.keys)
