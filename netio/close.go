@@ -134,7 +134,7 @@ func (l *Core) tickClosing(now int64) {
 }
 
 // tickIdle closes connections that sent nothing for too long. One whose output
-// waits is not idle, as with memcached.
+// waits is not idle, as with memcached, nor is one in the middle of a body.
 func (l *Core) tickIdle(now int64) {
 	for range min(len(l.conns), idleScanMax) {
 		if l.idleScan >= len(l.conns) {
@@ -144,13 +144,20 @@ func (l *Core) tickIdle(now int64) {
 			return
 		}
 		c := l.conns[l.idleScan]
-		if c.flags&(kickable|stalled|queued|closing) == kickable && now-c.activeMS > l.idleTimeoutMS {
+		if c.flags&(kickable|stalled|queued|closing) == kickable && now-c.activeMS > l.idleTimeoutMS && !l.inBody(c) {
 			l.Counts.IdleKicks.Add(1)
 			l.kill(c) // another connection stands in its place now
 			continue
 		}
 		l.idleScan++
 	}
+}
+
+// inBody reports whether c's session waits for bytes of a body.
+func (l *Core) inBody(c *Conn) bool {
+	v := c.session.Body(l.vecs[: 0 : vectorsMax-1])
+	clear(v)
+	return len(v) > 0
 }
 
 // Stop ends every connection in order: what was read is answered, what was

@@ -323,6 +323,24 @@ func TestIdleTimeout(t *testing.T) {
 	wantInt(t, "kicks", int(l.Core.Counts.IdleKicks.Load()), 3)
 }
 
+// TestIdleTimeoutSparesABody: memcached kicks between commands only.
+func TestIdleTimeoutSparesABody(t *testing.T) {
+	l, _ := newToys(t, 0, netiotest.Options{IdleTimeout: time.Second})
+	body, line := l.Dial(), l.Dial()
+	body.Send("put 10\nabc")
+	line.Send("echo unfini")
+	l.Advance(time.Minute)
+	if body.Closed() || !line.Closed() {
+		t.Errorf("closed: in a body %v, in a line %v", body.Closed(), line.Closed())
+	}
+	body.Send("defghij")
+	wantString(t, "reply", body.Recv(), stored([]byte("abcdefghij")))
+	l.Advance(2 * time.Second)
+	if !body.Closed() {
+		t.Error("not kicked behind its body")
+	}
+}
+
 func TestIdleTimeoutSparesUnixSockets(t *testing.T) {
 	l, _ := newToys(t, 0, netiotest.Options{IdleTimeout: time.Second, Peer: wire.Peer{Network: "unix"}})
 	c := l.Dial()
