@@ -201,11 +201,11 @@ func (d *delta) look(w *worker, it slab.Item, found bool) outcome {
 // its marks: there, ma's T goes to the item that was replaced, though the reply
 // shows it. One that does not grow is changed in place there, and keeps them.
 func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) outcome {
-	seen := versionOf(it)
+	seen, oldLen := versionOf(it), it.ValueLen()
 	spec := slab.Spec{
-		ValueLen: max(seen.len, len(w.scratch)), Flags: it.Flags(), ExpiresAtMS: seen.expiresAtMS, CAS: d.newCAS, Evictable: true,
+		ValueLen: max(oldLen, len(w.scratch)), Flags: it.Flags(), ExpiresAtMS: seen.expiresAtMS, CAS: d.newCAS, Evictable: true,
 	}
-	inPlace := seen.len >= len(w.scratch)
+	inPlace := oldLen >= len(w.scratch)
 	if d.touch && inPlace {
 		spec.ExpiresAtMS = d.newMS
 	}

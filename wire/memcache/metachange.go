@@ -81,14 +81,14 @@ func (w *worker) invalidate(l *slab.Locked, it slab.Item) outcome {
 // the token unless E or I say otherwise, but neither flags nor expiry.
 func (w *worker) strikeValue(hk *slab.Key, l *slab.Locked, it slab.Item) outcome {
 	f := &w.flags
-	seen := versionOf(it)
+	seen, cas := versionOf(it), it.CAS()
 	l.Unlock()
 	spec := slab.Spec{Flags: f.ClientFlags, CAS: f.NewCAS, Evictable: true}
 	if f.HasTTL {
 		spec.ExpiresAtMS = w.server.expiresAtMS(f.TTL, w.now)
 	}
 	if !f.HasNewCAS && !f.Invalidate {
-		spec.CAS = seen.cas
+		spec.CAS = cas
 	}
 	empty, err := w.handle.Reserve(hk, spec)
 	if err != nil {

@@ -318,20 +318,19 @@ func (w *worker) remake(st *store, hk *slab.Key, expiresAtMS int64) bool {
 	return true
 }
 
-// itemVersion tells whether an item is still the one that was seen.
+// itemVersion tells whether an item is still the one that was seen. Its token
+// would not: clients may choose the same one twice.
 type itemVersion struct {
-	cas         uint64
-	len         int
+	version     uint64
 	expiresAtMS int64
 }
 
-func versionOf(it slab.Item) itemVersion {
-	return itemVersion{it.CAS(), it.ValueLen(), it.ExpiresAtMS()}
-}
+func versionOf(it slab.Item) itemVersion { return itemVersion{it.Version(), it.ExpiresAtMS()} }
 
 // extension is an append or prepend between its two locks.
 type extension struct {
 	seen   itemVersion
+	len    int         // of the value that is there
 	spec   slab.Spec   // of the longer item
 	value  slab.Pinned // what is there, when it is large
 	pinned bool
@@ -377,9 +376,9 @@ func (w *worker) extendLook(st *store, hk *slab.Key, x *extension) (o outcome, c
 	case st.cas != 0 && st.cas != w.cas(old):
 		o = exists
 	default:
-		x.seen, x.pinned = versionOf(old), old.Large()
+		x.seen, x.len, x.pinned = versionOf(old), old.ValueLen(), old.Large()
 		x.spec = slab.Spec{
-			ValueLen: x.seen.len + st.len, Flags: old.Flags(), ExpiresAtMS: x.seen.expiresAtMS, CAS: st.newCAS, Evictable: true,
+			ValueLen: x.len + st.len, Flags: old.Flags(), ExpiresAtMS: x.seen.expiresAtMS, CAS: st.newCAS, Evictable: true,
 		}
 		if x.pinned {
 			x.value = l.Pin(old)
@@ -402,7 +401,7 @@ func (w *worker) extendPut(st *store, hk *slab.Key, x *extension) (o outcome, ca
 	if err != nil {
 		return notStored, 0
 	}
-	oldAt, addedAt := st.around(x.seen.len)
+	oldAt, addedAt := st.around(x.len)
 	w.copied(x.spec.ValueLen)
 	longer.CopyValue(addedAt, st.item)
 	if x.pinned {

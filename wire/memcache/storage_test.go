@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire"
 )
 
 func TestStoreCommands(t *testing.T) {
@@ -208,4 +211,34 @@ func TestKeyLimits(t *testing.T) {
 	old := newRig(t, Config{Compat: Compat1618}).dial()
 	old.want("set "+long+" 0 0 1\r\nx\r\nms "+long+" 1\r\nx\r\n", replyFormat+replyError+replyFormat+replyError)
 	old.want("ma "+long+"\r\n", replyFormat)
+}
+
+// TestSameTokenTwice: an append that saw an item does not take another with the
+// same token, length and expiry for it.
+func TestSameTokenTwice(t *testing.T) {
+	for _, n := range []int{3, 20_000} {
+		r := newRig(t, Config{})
+		other := r.server.Open(1, wire.Peer{})
+		put := func(letter string) {
+			feedAll(t, other, fmt.Appendf(nil, "ms k %d E7\r\n%s\r\n", n, strings.Repeat(letter, n)), &wire.Out{NowMS: startMS})
+		}
+		put("a")
+		w := r.server.workers[0]
+		w.now = startMS
+		hk := w.handle.Key(0, []byte("k"))
+		it, err := w.handle.Reserve(&hk, slab.Spec{ValueLen: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		it.WriteAt([]byte("+"), 0)
+		st := store{item: it, mode: modeAppend, len: 1}
+		var x extension
+		if o, _ := w.extendLook(&st, &hk, &x); o != retry {
+			t.Fatalf("outcome %d", o)
+		}
+		put("b")
+		if o, _ := w.extendPut(&st, &hk, &x); o != retry {
+			t.Errorf("%d bytes: the item changed between two looks, outcome %d", n, o)
+		}
+	}
 }
