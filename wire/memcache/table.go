@@ -17,6 +17,7 @@ const (
 	debug                  // only with relaxed_privileges
 	data                   // a data block follows
 	later                  // not all of it works yet
+	refused                // only its refusals work yet
 	hot                    // found by its first four bytes, see shortcuts
 )
 
@@ -60,15 +61,15 @@ var table = [...]row{
 	{"version", version, 0, 0, 0, 0, "the version whose replies we give"},
 	{"quit", quit, 0, 0, 0, 0, "close the connection"},
 	{"stats", stats, 0, 0, 0, later, "statistics: general, settings, detail, reset, cachedump; items, slabs, sizes, conns come with 0.1b"},
-	{"watch", watch, 0, 0, 0, later, "log streams: come with 0.1b"},
+	{"watch", watch, 0, 0, 0, refused, "log streams: come with 0.1b"},
 	{"flush_all", flushAll, 1, 3, 0, admin, "everything becomes absent, now or later"},
 	{"verbosity", verbosity, 2, 3, 0, admin, "how much is logged"},
 	{"shutdown", shutdown, 0, 0, 0, admin, "stop the server (with -A)"},
 	{"cache_memlimit", cacheMemlimit, 2, 3, 0, admin, "change the memory limit"},
-	{"lru", lru, 2, 0, 0, admin | later, "eviction settings: come with 0.1b"},
-	{"lru_crawler", lruCrawler, 0, 0, 0, admin | later, "early reclaim and key dumps: come with 0.1b"},
-	{"slabs", slabs, 0, 0, 0, admin | later, "page moves by hand: come with 0.1b"},
-	{"extstore", extstore, 2, 0, 0, admin | later, "flash storage: there is none"},
+	{"lru", lru, 2, 0, 0, admin | refused, "eviction settings: come with 0.1b"},
+	{"lru_crawler", lruCrawler, 0, 0, 0, admin | refused, "early reclaim and key dumps: come with 0.1b"},
+	{"slabs", slabs, 0, 0, 0, admin | refused, "page moves by hand: come with 0.1b"},
+	{"extstore", extstore, 2, 0, 0, admin | refused, "flash storage: there is none"},
 	{"refresh_certs", refreshCerts, 0, 0, 0, admin, "load the certificates again"},
 	{"config", config, 0, 0, 0, admin, "config get cluster: auto-discovery of nodes"},
 	{"debugtime", debugtime, 1, 0, 0, admin | debug, "move the clock (with -o relaxed_privileges)"},
@@ -175,8 +176,11 @@ func SupportTable() string {
 	b.WriteString("| command | what it does | support |\n|---|---|---|\n")
 	for i := range table {
 		support := "full"
-		if table[i].flags&later != 0 {
+		switch {
+		case table[i].flags&later != 0:
 			support = "partly"
+		case table[i].flags&refused != 0:
+			support = "not yet"
 		}
 		b.WriteString("| `" + table[i].name + "` | " + table[i].summary + " | " + support + " |\n")
 	}
