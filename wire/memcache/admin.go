@@ -102,6 +102,7 @@ func debugtime(w *worker, _ *session) progress {
 		w.server.moveClock(seconds)
 	}
 	w.now = w.server.now(w.out.NowMS)
+	w.flushing = w.server.flushDue(w.now)
 	return w.reply(replyOK)
 }
 

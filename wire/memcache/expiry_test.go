@@ -101,10 +101,13 @@ func TestFlushAll(t *testing.T) {
 		p.want("set a 0 0 1\r\n1\r\nflush_all\r\nget a\r\n", "STORED\r\nOK\r\nEND\r\n")
 		p.want("set a 0 0 1\r\n2\r\nget a\r\n", "STORED\r\nVALUE a 0 1\r\n2\r\nEND\r\n")
 		p.want("flush_all 10\r\nset b 0 0 1\r\n3\r\nget a b\r\n", "OK\r\nSTORED\r\nVALUE a 0 1\r\n2\r\nVALUE b 0 1\r\n3\r\nEND\r\n")
-		r.nowMS += 9_999
+		r.nowMS += 8_999
 		p.want("get a\r\n", "VALUE a 0 1\r\n2\r\nEND\r\n")
 		r.nowMS += 1
 		p.want("get a b\r\n", "END\r\n")
+		p.want("set c 0 0 1\r\n4\r\nget c\r\nadd c 0 0 1\r\n4\r\n", "STORED\r\nEND\r\nSTORED\r\n") // in the same second
+		r.nowMS += 1_000
+		p.want("get a b c\r\n", "END\r\n")
 		p.want("set c 0 0 1\r\n4\r\nget c\r\n", "STORED\r\nVALUE c 0 1\r\n4\r\nEND\r\n")
 		// A new one replaces a pending one.
 		p.want("flush_all 5\r\nflush_all 100\r\n", "OK\r\nOK\r\n")
@@ -116,6 +119,35 @@ func TestFlushAll(t *testing.T) {
 		r.server.Tick(1, r.nowMS)
 		p.want("get c\r\n", "END\r\n")
 		p.want("set d 0 0 1\r\n5\r\nflush_all -1\r\nget d\r\n", "STORED\r\nOK\r\nEND\r\n")
+	}
+}
+
+// TestFlushAllNextSecond: a delay of 1 covers the second that has begun.
+func TestFlushAllNextSecond(t *testing.T) {
+	for _, compat := range []Compat{Compat1618, Compat1645} {
+		r := newRig(t, Config{Compat: compat})
+		p := r.dial()
+		r.nowMS += 400
+		p.want("set a 0 0 1\r\n1\r\nflush_all 1\r\nget a\r\nset a 0 0 1\r\n1\r\nget a\r\n", "STORED\r\nOK\r\nEND\r\nSTORED\r\nEND\r\n")
+		p.want("set b 0 0 1\r\n1\r\n", "STORED\r\n")
+		r.nowMS += 599
+		p.want("add a 0 0 1\r\n1\r\nincr a 1\r\ntouch a 1\r\nmg a\r\nmd a\r\n", "STORED\r\nNOT_FOUND\r\nNOT_FOUND\r\nEN\r\nNF\r\n")
+		r.nowMS++
+		p.want("get b\r\nset a 0 0 1\r\n1\r\nget a\r\n", "END\r\nSTORED\r\nVALUE a 0 1\r\n1\r\nEND\r\n")
+	}
+}
+
+// TestFlushAllBeforeStart: a moment before the server started flushes nothing,
+// and takes the place of a flush that is pending.
+func TestFlushAllBeforeStart(t *testing.T) {
+	for _, config := range []Config{{}, {Compat: Compat1618}, {Compat: Compat1618, CASDisabled: true}} {
+		r := newRig(t, config)
+		p := r.dial()
+		p.want("set a 0 0 1\r\n1\r\nflush_all 3\r\nflush_all 3000000\r\nget a\r\n", "STORED\r\nOK\r\nOK\r\nVALUE a 0 1\r\n1\r\nEND\r\n")
+		p.want(fmt.Sprintf("flush_all %d\r\n", startMS/1000-startSlackMS/1000), "OK\r\n")
+		r.nowMS += 5000
+		p.want("get a\r\n", "VALUE a 0 1\r\n1\r\nEND\r\n")
+		p.want(fmt.Sprintf("flush_all %d\r\nget a\r\n", startMS/1000), "OK\r\nEND\r\n")
 	}
 }
 
@@ -133,6 +165,9 @@ func TestFlushAllWithoutCAS(t *testing.T) {
 	p.want("get a\r\n", "VALUE a 0 1\r\n1\r\nEND\r\n")
 	r.nowMS += 5000
 	p.want("gets a\r\n", "VALUE a 0 1 0\r\n1\r\nEND\r\n")
+	p.want("flush_all 1\r\nget a\r\n", "OK\r\nVALUE a 0 1\r\n1\r\nEND\r\n") // one second later than with tokens
+	r.nowMS += 1000
+	p.want("set b 0 0 1\r\n1\r\nget a b\r\n", "STORED\r\nEND\r\n")
 }
 
 func TestFlushDisabled(t *testing.T) {

@@ -2,7 +2,7 @@ package memcache
 
 import "github.com/pandabeardb/panda/wire/memcache/ascii"
 
-// noFlush is Server.flushAtMS when no flush_all is pending.
+// noFlush is Server.flushSecond when no flush_all is pending.
 const noFlush = 0
 
 // flushAll answers flush_all: what is in the store now, or at the moment that
@@ -27,44 +27,54 @@ func flushAll(w *worker, _ *session) progress {
 	}
 	w.walked()
 	w.server.flush(exptime, w.now)
+	w.flushing = w.server.flushDue(w.now)
 	return w.reply(replyOK)
 }
 
+// flush plans a flush_all, or does it. memcached's clock has seconds only: one
+// with a delay covers the whole of a second, from its first moment on, so that
+// what is stored within it is absent at once. That second is the one before the
+// moment which the client named, but in the old dialect without CAS tokens.
 func (s *Server) flush(exptime int32, nowMS int64) {
-	if exptime > 0 {
-		if at := s.expiresAtMS(exptime, nowMS); at > nowMS {
-			s.flushAtMS.Store(at)
-			s.oldestMS.Store(at)
-			return
+	second := nowMS / 1000
+	inSeconds := s.dialect == ascii.Old && s.config.CASDisabled // then a flush without delay covers its second too
+	switch seconds := int64(exptime); {
+	case seconds > relativeMaxSeconds && seconds*1000 <= s.env.StartedAtMS-startSlackMS:
+		s.flushSecond.Store(noFlush) // a moment before memcached's clock began means no flush at all
+		s.oldestMS.Store(0)
+		return
+	case seconds > relativeMaxSeconds:
+		second = seconds - 1
+	case seconds > 0:
+		second += seconds - 1
+	default:
+		s.env.Store.FlushAll()
+		if !inSeconds {
+			second = noFlush
 		}
-	}
-	s.oldestMS.Store(nowMS)
-	s.env.Store.FlushAll()
-	if s.dialect == ascii.Old && s.config.CASDisabled {
-		// Without CAS tokens the old memcached cannot tell what came after a
-		// flush from what came before, within the same second.
-		s.flushUntilMS.Store(nowMS/1000*1000 + 1000)
-		s.flushAtMS.Store(nowMS)
+		s.flushSecond.Store(second)
+		s.oldestMS.Store(nowMS)
 		return
 	}
-	s.flushAtMS.Store(noFlush)
+	if inSeconds {
+		second++
+	}
+	s.flushSecond.Store(second)
+	s.oldestMS.Store(second*1000 + 1000)
 }
 
-// flushDue runs a pending flush whose time has come.
-func (s *Server) flushDue(nowMS int64) {
-	at := s.flushAtMS.Load()
-	if at == noFlush || at > nowMS {
-		return
+// flushDue looks at the pending flush, and reports whether this is the second
+// that it covers, in which nothing is present. Behind that second it is done.
+func (s *Server) flushDue(nowMS int64) (covered bool) {
+	second := s.flushSecond.Load()
+	switch now := nowMS / 1000; {
+	case second == noFlush || now < second:
+		return false
+	case now == second:
+		return true
 	}
-	if nowMS < s.flushUntilMS.Load() {
-		s.env.Store.FlushAll()
-		return
-	}
-	if s.flushUntilMS.Load() > at {
-		s.flushAtMS.CompareAndSwap(at, noFlush) // the second is over
-		return
-	}
-	if s.flushAtMS.CompareAndSwap(at, noFlush) {
+	if s.flushSecond.CompareAndSwap(second, noFlush) {
 		s.env.Store.FlushAll()
 	}
+	return false
 }

@@ -20,15 +20,14 @@ type Server struct {
 	turnRequests int   // -R, see turn.go
 	workers      []*worker
 
-	verbosity    atomic.Int64
-	flushAtMS    atomic.Int64 // when the pending flush_all is due, noFlush without
-	flushUntilMS atomic.Int64 // the end of the second that a flush without CAS covers
-	oldestMS     atomic.Int64 // of the last flush_all, for stats settings
-	limitBytes   atomic.Int64 // maxbytes, as cache_memlimit changed it
-	debugging    atomic.Bool  // debugtime was used
-	clock        debugClock
-	prefixes     prefixStats
-	baseline     baseline
+	verbosity   atomic.Int64
+	flushSecond atomic.Int64 // Unix time that the pending flush_all covers, noFlush without
+	oldestMS    atomic.Int64 // of the last flush_all, for stats settings
+	limitBytes  atomic.Int64 // maxbytes, as cache_memlimit changed it
+	debugging   atomic.Bool  // debugtime was used
+	clock       debugClock
+	prefixes    prefixStats
+	baseline    baseline
 }
 
 // New returns a Server. It starts nothing.
@@ -95,6 +94,7 @@ type worker struct {
 	requests int
 	work     int
 	start    int
+	flushing bool // a flush_all covers this second: nothing is present
 
 	// Of the command that runs.
 	noreply bool
@@ -135,7 +135,11 @@ func (w *worker) find(l *slab.Locked) (slab.Item, bool) {
 	it, found := l.Find(w.now)
 	switch found {
 	case slab.Hit:
-		return it, true
+		if !w.flushing {
+			return it, true
+		}
+		l.Remove(it)
+		w.count(getFlushed)
 	case slab.Expired:
 		w.count(getExpired)
 	case slab.Flushed:

@@ -150,9 +150,8 @@ func (r *rig) restart() {
 	s := r.server
 	r.store.FlushAll()
 	s.reset()
-	s.flushAtMS.Store(noFlush)
+	s.flushSecond.Store(noFlush)
 	s.oldestMS.Store(0)
-	s.flushUntilMS.Store(0)
 	s.verbosity.Store(0)
 	s.prefixes.enabled.Store(false)
 	s.debugging.Store(false)

@@ -12,7 +12,7 @@ import (
 // The transcripts in testdata are pairs of what was sent to a real memcached
 // (1.6.18 and 1.6.45, started with -A, otherwise by default) on a connection
 // of its own, and of what came back, one after the other on the same server.
-// {k*250} stands for 250 k's. probe-* holds the requests of the facts, edges-*
+// {k*250} stands for 250 k's. probe-* holds requests of every command and flag, edges-*
 // what the sources of both versions make look doubtful.
 
 // transcriptLater holds the requests that come with a later release, and why.

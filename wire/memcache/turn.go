@@ -28,9 +28,7 @@ func (w *worker) beginTurn(out *wire.Out) {
 	if s.debugging.Load() {
 		w.now = s.now(w.now)
 	}
-	if s.flushAtMS.Load() != noFlush {
-		s.flushDue(w.now)
-	}
+	w.flushing = s.flushSecond.Load() != noFlush && s.flushDue(w.now)
 	w.requests = s.turnRequests
 	w.work = turnWork
 	w.start = out.Len()
