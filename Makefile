@@ -1,12 +1,13 @@
 # Thin on purpose: every body is plain commands that can be typed.
 
 GO      ?= go
+GOTEST   = $(GO) run ./internal/gotest
 SECONDS ?= 600# of fuzzing, for each fuzz target
 COUNT   ?= 6# runs of each benchmark
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -17,17 +18,18 @@ build:
 
 # Everything: the peers that can be had are installed, what cannot run is named
 # with its reason, all tests run, then all but the black boxes once more under
-# the race detector. A part that fails does not keep the next from running.
+# the race detector, and the race build is talked to. A part that fails does not
+# keep the next from running. internal/gotest is go test that names skipped tests.
 test: peers
 	@status=0; for part in tests suites race; do \
 		$(MAKE) --no-print-directory $$part || status=1; \
 	done; exit $$status
 
 tests:
-	$(GO) test -timeout 10m $$($(GO) list ./... | grep -v '/wire/compat$$')
+	$(GOTEST) -timeout 10m $$($(GO) list ./... | grep -v '/wire/compat$$')
 
 suites:
-	$(GO) test -timeout 15m -count 1 -v ./wire/compat
+	$(GO) test -timeout 10m -count 1 -v ./wire/compat
 
 peers:
 	@if [ -n "$$PANDA_NO_INSTALL" ]; then echo "peers: not installed, since PANDA_NO_INSTALL is set"; \
@@ -38,7 +40,10 @@ race:
 	@if [ "$$($(GO) env CGO_ENABLED)" != 1 ] || ! command -v $$($(GO) env CC) >/dev/null; then \
 		echo "SKIPPED: tests under the race detector: they need cgo and a C compiler ($$($(GO) env CC))"; \
 	else \
-		set -x; $(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)'); \
+		status=0; set -x; \
+		$(GOTEST) -race -timeout 8m $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)') || status=1; \
+		PANDA_COMPAT_SEQUENCES=100 $(GOTEST) -race -timeout 8m -count 1 -run '^Test(Hostile|Transcript|Differential)' ./wire/compat || status=1; \
+		exit $$status; \
 	fi
 
 # Under two minutes: what to run before every commit.
@@ -49,7 +54,7 @@ check:
 	$(MAKE) --no-print-directory unit cross
 
 unit:
-	$(GO) test -short $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)')
+	$(GOTEST) -short $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)')
 
 # macOS and FreeBSD must build; Linux is the product.
 cross:
@@ -80,6 +85,10 @@ gen:
 bench:
 	@mkdir -p .cache
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) ./slab ./netio/... ./wire/... | tee $(NEW)
+
+# panda beside memcached and the floor, for some minutes: perf/doc.go.
+compare:
+	$(GO) run ./perf/cmd/pandaperf
 
 bench-diff:
 	$(GO) tool benchstat $(OLD) $(NEW)

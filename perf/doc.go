@@ -3,7 +3,7 @@
 //
 // # Where it sits
 //
-// perf/cmd/pandaperf is its command; `make bench` is the same thing:
+// perf/cmd/pandaperf is its command, and `make compare` runs it:
 //
 //	go run ./perf/cmd/pandaperf                      all, some minutes
 //	go run ./perf/cmd/pandaperf -quick -rows get     seconds, for development
@@ -26,7 +26,7 @@
 //
 // WriteTable is for people, WriteBench for benchstat. Two builds are compared
 // with each other in one run, round by round, or by benchstat from two reports
-// that were taken in one sitting (`make bench-diff`):
+// that were taken in one sitting:
 //
 //	go run ./perf/cmd/pandaperf -panda NEW -base OLD
 //	go tool benchstat -filter /server:panda old.txt new.txt

@@ -21,7 +21,7 @@ type Row struct {
 // Sizes of the key spaces. All are loaded before the first row.
 const (
 	smallKeys, smallValue = 1_000_000, 100
-	// pipelineKeys of the small ones: as many as the facts' figures were
+	// pipelineKeys of the small ones: as many as the first figures were
 	// measured with.
 	pipelineKeys        = 100_000
 	mediumKeys, mediumV = 5_000, 10 << 10
@@ -31,8 +31,8 @@ const (
 	memoryMB = 1024
 )
 
-// connections of small and medium values, as the facts' figures, and of large
-// ones, whose buffers would not fit the caches otherwise.
+// connections of small and medium values, as many as a web server keeps, and
+// of large ones, whose buffers would not fit the caches otherwise.
 const (
 	connections      = 50
 	largeConnections = 8

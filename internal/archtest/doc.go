@@ -19,15 +19,16 @@
 //  2. A third-party module has exactly one importing package, unless imports.txt
 //     declares it light.
 //  3. Every package has its comment in doc.go, beginning "Package x" or
-//     "Command x"; a package of more than 200 lines says what style.md asks for
-//     in 10 to 60 lines.
+//     "Command x"; a package of more than 200 lines says in 10 to 60
+//     lines where it sits, its types, ownership, invariants, limits and tests.
 //  4. Functions of 71 to 90 lines are refused: what fits a screen does not grow
 //     past it by accident, while a table may be long on purpose.
 //  5. Files have at most 1,500 lines, tests included, generated files apart.
 //  6. unsafe only in slab and netio.
 //  7. No time.Sleep in tests: a fake clock, or a deadline on a real condition.
+//     A bare <-time.After gives its reason on its line.
 //  8. No package named util, common, helpers, types or manager.
-//  9. Only the folders and files of design.md §3 stand at the top.
+//  9. Only named folders and files stand at the top (topLevel).
 //  10. Build tags are platforms, and the one pair race / !race.
 //  11. Functions that ARCHITECTURE.md names exist.
 //

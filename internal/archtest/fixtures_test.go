@@ -99,6 +99,9 @@ func TestUnsafeOnlyWhereRawMemoryIs(t *testing.T) {
 func TestSleepingTestsAreFound(t *testing.T) {
 	text := "package a\nimport \"time\"\nfunc f() { time.Sleep(1) }\n"
 	wantFindings(t, fixture(t, "a/a.go", text, "a/a_test.go", text).SleepingTests(), "a/a_test.go:3")
+	text = "package a\nfunc f() {\n<-time.After(1)\n<-time.After(1) // the peer's own pace\n" +
+		"select {\ncase <-time.After(1):\n}\n}\n"
+	wantFindings(t, fixture(t, "a/a.go", text, "a/a_test.go", text).SleepingTests(), "a/a_test.go:3: <-time.After")
 }
 
 func TestPackageNamesRefusesNamesThatSayNothing(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/build/constraint"
+	"go/token"
 	"path"
 	"slices"
 	"strings"
@@ -107,22 +108,67 @@ func (t *Tree) Unsafe() (findings []string) {
 	return findings
 }
 
-// SleepingTests finds tests that wait for time to pass.
+// SleepingTests finds tests that wait for time to pass: time.Sleep, and a bare
+// receive from time.After that gives no reason on its line. As a case of a
+// select time.After is a deadline.
 func (t *Tree) SleepingTests() (findings []string) {
 	for _, f := range t.files {
 		if !f.test {
 			continue
 		}
+		reasons := t.commentedLines(f)
 		ast.Inspect(f.ast, func(n ast.Node) bool {
-			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sleep" {
-				if pkg, ok := sel.X.(*ast.Ident); ok && pkg.Name == "time" {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if isTime(n, "Sleep") {
 					findings = append(findings, fmt.Sprintf("%s: time.Sleep in a test; use a fake clock, or poll a real condition with a deadline", t.at(n)))
+				}
+			case *ast.BlockStmt:
+				for _, s := range n.List {
+					if receivesAfter(s) && !reasons[t.fset.Position(s.Pos()).Line] {
+						findings = append(findings, fmt.Sprintf("%s: <-time.After in a test without a reason on its line", t.at(s)))
+					}
 				}
 			}
 			return true
 		})
 	}
 	return findings
+}
+
+// commentedLines are the lines of f on which a comment begins.
+func (t *Tree) commentedLines(f file) map[int]bool {
+	lines := map[int]bool{}
+	for _, group := range f.ast.Comments {
+		for _, c := range group.List {
+			lines[t.fset.Position(c.Pos()).Line] = true
+		}
+	}
+	return lines
+}
+
+// receivesAfter reports whether a statement is <-time.After(...) and no more.
+func receivesAfter(s ast.Stmt) bool {
+	statement, ok := s.(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	receive, ok := statement.X.(*ast.UnaryExpr)
+	if !ok || receive.Op != token.ARROW {
+		return false
+	}
+	call, ok := receive.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	after, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && isTime(after, "After")
+}
+
+// isTime reports whether e is time.name.
+func isTime(e *ast.SelectorExpr, name string) bool {
+	pkg, ok := e.X.(*ast.Ident)
+	return ok && pkg.Name == "time" && e.Sel.Name == name
 }
 
 // PackageNames finds names that say nothing.
@@ -139,7 +185,8 @@ func (t *Tree) PackageNames() (findings []string) {
 	return findings
 }
 
-// topLevel is what may stand at the top (design.md §3), besides dot files.
+// topLevel is what may stand at the top, besides dot files: what
+// ARCHITECTURE.md maps, and the folders of later releases.
 var topLevel = strings.Fields(`
 	appliance netio slab wire disk cluster perf firmware internal docs
 	README.md ARCHITECTURE.md Makefile LICENSE go.mod go.sum
@@ -150,7 +197,7 @@ func (t *Tree) TopLevel() (findings []string) {
 	for _, name := range t.top {
 		if !strings.HasPrefix(name, ".") && !slices.Contains(topLevel, name) &&
 			path.Ext(name) != ".pprof" && path.Ext(name) != ".test" {
-			findings = append(findings, fmt.Sprintf("%s: does not belong at the top level (design.md §3)", name))
+			findings = append(findings, fmt.Sprintf("%s: does not belong at the top level", name))
 		}
 	}
 	return findings

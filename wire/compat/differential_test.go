@@ -263,7 +263,7 @@ func write(c net.Conn, text []byte, cuts uint64) {
 		}
 		text = text[n:]
 		if r.IntN(4) == 0 {
-			<-time.After(time.Duration(r.IntN(200)) * time.Microsecond)
+			<-time.After(time.Duration(r.IntN(200)) * time.Microsecond) // a segment of its own for what follows
 		} else {
 			runtime.Gosched()
 		}

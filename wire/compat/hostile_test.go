@@ -42,7 +42,7 @@ func growth(t *testing.T, s *server, before, limit int64) {
 	deadline := time.Now().Add(5 * time.Second)
 	grown := s.rss(t) - before
 	for grown > limit && time.Now().Before(deadline) {
-		<-time.After(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond) // between looks at another process
 		grown = s.rss(t) - before
 	}
 	t.Logf("resident memory grew by %.1f MiB, at most %.1f allowed", float64(grown)/mib, float64(limit)/mib)
@@ -59,7 +59,7 @@ func settled(t *testing.T, s *server) int64 {
 	deadline := time.Now().Add(5 * time.Second)
 	last, since := s.rss(t), time.Now()
 	for time.Since(since) < stillFor && time.Now().Before(deadline) {
-		<-time.After(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond) // between looks at another process
 		if now := s.rss(t); now > last+still || now < last-still {
 			last, since = now, time.Now()
 		}
@@ -283,7 +283,7 @@ func TestHostileVanishing(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d connections, %d before", watcher.stat("curr_connections"), connections)
 		}
-		<-time.After(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond) // between questions to another process
 	}
 	for i := range 40 { // of 64 MB
 		store(t, s, fmt.Sprint("after", i), 1_000_000)
@@ -421,7 +421,7 @@ func quietStall(t *testing.T, s *server) time.Duration {
 	defer c.Close()
 	var waits []time.Duration
 	for range samples {
-		<-time.After(time.Millisecond)
+		<-time.After(time.Millisecond) // a client that is mostly silent
 		began := time.Now()
 		c.send("mn\r\n")
 		c.expect("MN\r\n")
