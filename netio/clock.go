@@ -11,16 +11,16 @@ type Clock interface {
 }
 
 // systemClock is the Unix time at its start plus monotonic time, so that it
-// never runs backwards, whatever is done to the system's clock.
+// never runs backwards, whatever is done to the system's clock. start must have
+// its monotonic reading, and is looked at by nothing but time.Since.
 type systemClock struct {
 	start   time.Time
 	startMS int64
 }
 
-func newSystemClock() *systemClock {
-	now := time.Now()
-	return &systemClock{now, now.UnixMilli()}
-}
+func newSystemClock() *systemClock { return clockFrom(time.Now()) }
+
+func clockFrom(now time.Time) *systemClock { return &systemClock{now, now.UnixMilli()} }
 
 // NowMS implements Clock.
 func (c *systemClock) NowMS() int64 {
