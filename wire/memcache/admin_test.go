@@ -206,8 +206,8 @@ func TestSettings(t *testing.T) {
 func TestStatsDetail(t *testing.T) {
 	p := newRig(t, Config{StatsPrefix: '/', StatsDetail: true}).dial()
 	p.want("set foo/1 0 0 1\r\nx\r\nget foo/1 foo/2 bar/1 none\r\ndelete foo/1\r\nms foo/9 1\r\nx\r\n", "STORED\r\nVALUE foo/1 0 1\r\nx\r\nEND\r\nDELETED\r\nHD\r\n")
-	p.want("stats detail dump\r\n", "PREFIX bar get 1 hit 0 set 0 del 0\r\nPREFIX foo get 2 hit 1 set 1 del 1\r\nEND\r\n")
-	p.want("stats detail off\r\nget foo/1\r\nstats detail dump\r\n", "OK\r\nEND\r\nPREFIX bar get 1 hit 0 set 0 del 0\r\nPREFIX foo get 2 hit 1 set 1 del 1\r\nEND\r\n")
+	p.want("stats detail dump\r\n", "PREFIX foo get 2 hit 1 set 1 del 1\r\nPREFIX bar get 1 hit 0 set 0 del 0\r\nEND\r\n")
+	p.want("stats detail off\r\nget foo/1\r\nstats detail dump\r\n", "OK\r\nEND\r\nPREFIX foo get 2 hit 1 set 1 del 1\r\nPREFIX bar get 1 hit 0 set 0 del 0\r\nEND\r\n")
 	p.want("stats reset\r\nstats detail dump\r\n", "RESET\r\nEND\r\n")
 	for i := range prefixesMax + 10 {
 		p.r.server.prefixes.set('/', fmt.Appendf(nil, "%d/x", i))

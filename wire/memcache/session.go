@@ -14,6 +14,7 @@ const (
 	stateSkip                 // the data of a store command that failed
 	stateKeys                 // the keys of a get whose line is not used up
 	stateDiscard              // the rest of a line whose reply is known
+	stateDump                 // the end of a line whose reply is a long list
 )
 
 // progress is how a piece of work ended.
@@ -36,6 +37,7 @@ type session struct {
 	skip    int    // stateSkip: bytes to go
 	keys    keys   // stateKeys
 	verdict string // stateDiscard: the reply when the line ends
+	dumped  int    // stateDump: lines of the reply that are made
 	store   store  // stateBody
 }
 
@@ -96,6 +98,8 @@ func (s *session) step(in []byte) (n int, p progress) {
 		return n, finished
 	case stateKeys:
 		return s.moreKeys(in)
+	case stateDump:
+		return s.dump()
 	default:
 		return s.discard(in)
 	}

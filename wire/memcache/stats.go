@@ -24,32 +24,32 @@ type baseline struct {
 	transport wire.Transport
 }
 
-func stats(w *worker, _ *session) progress {
+func stats(w *worker, s *session) progress {
 	r := &w.request
-	s := w.server
+	server := w.server
 	w.publish()
 	switch sub := r.Token(1); {
 	case r.Len() == 1:
 		w.walked()
-		s.appendGeneral(w)
+		server.appendGeneral(w)
 	case w.is(sub, "reset"):
 		w.walked()
-		s.reset()
+		server.reset()
 		return w.say("RESET\r\n")
 	case w.is(sub, "detail"):
-		return w.statsDetail()
+		return w.statsDetail(s)
 	case w.is(sub, "settings"):
 		w.work -= settingsWork
-		s.appendSettings(w)
+		server.appendSettings(w)
 	case w.is(sub, "cachedump"):
 		return w.cachedump()
 	case w.is(sub, "conns"), w.is(sub, "extstore"):
 		return w.say(replyError)
-	case string(sub) == "sizes" && !s.config.Settings.TrackSizes:
+	case string(sub) == "sizes" && !server.config.Settings.TrackSizes:
 		w.say("STAT sizes_status disabled\r\n")
 	case string(sub) == "items":
 		w.walked()
-		if s.env.Store.Stats().Items > 0 {
+		if server.env.Store.Stats().Items > 0 {
 			return w.say(replyError)
 		}
 	default:
@@ -58,20 +58,20 @@ func stats(w *worker, _ *session) progress {
 	return w.say(replyEnd)
 }
 
-func (w *worker) statsDetail() progress {
-	s := w.server
-	if s.config.DumpDisabled && w.dialect == ascii.New {
+func (w *worker) statsDetail(s *session) progress {
+	server := w.server
+	if server.config.DumpDisabled && w.dialect == ascii.New {
 		return w.say("CLIENT_ERROR stats detail not allowed\r\n")
 	}
 	switch arg := w.request.Token(2); {
 	case w.is(arg, "on"):
-		s.prefixes.enabled.Store(true)
+		server.prefixes.enabled.Store(true)
 	case w.is(arg, "off"):
-		s.prefixes.enabled.Store(false)
+		server.prefixes.enabled.Store(false)
 	case w.is(arg, "dump"):
-		w.walked()
-		w.out.Buf = s.prefixes.appendDump(w.out.Buf)
-		return finished
+		s.state, s.dumped = stateDump, 0
+		w.unread = 1
+		return working
 	default:
 		return w.say("CLIENT_ERROR usage: stats detail on|off|dump\r\n")
 	}
