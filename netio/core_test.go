@@ -272,6 +272,49 @@ func TestYieldStarvesNobody(t *testing.T) {
 	wantInt(t, "bytes for the busy one", busy.Waiting(), 10000)
 }
 
+// TestNeighbourWaitsOneTurnOfEach: however long the pipelines of others, a
+// request is answered before any of them has had a second turn.
+func TestNeighbourWaitsOneTurnOfEach(t *testing.T) {
+	const others, perTurn = 20, 7
+	l, _ := newToys(t, perTurn, netiotest.Options{Manual: true})
+	busy := make([]*netiotest.Client, others)
+	for i := range busy {
+		busy[i] = l.Dial()
+		busy[i].Send(strings.Repeat("echo b\n", 5000))
+	}
+	quiet := l.Dial()
+	for round := range 50 {
+		l.Step()
+		var before [others]int
+		for i, c := range busy {
+			before[i] = c.Session().(*toy).ran
+		}
+		quiet.Send("echo q\n")
+		for quiet.Waiting() == 0 {
+			if !l.Step() {
+				t.Fatalf("round %d: nothing left to do, and no reply", round)
+			}
+		}
+		quiet.RecvOnce()
+		for i, c := range busy {
+			if ran := c.Session().(*toy).ran - before[i]; ran > perTurn || ran == 0 {
+				t.Errorf("round %d: %d commands of neighbour %d ran before the reply, a turn is %d", round, ran, i, perTurn)
+			}
+		}
+	}
+}
+
+// TestTurnIsAFewReads: a pusher whose requests cost nothing has its turn, too.
+func TestTurnIsAFewReads(t *testing.T) {
+	l, _ := newToys(t, 0, netiotest.Options{Manual: true})
+	busy := l.Dial()
+	busy.Send(strings.Repeat("echo 0123456789abcdef\n", 200_000))
+	l.Step()
+	wantInt(t, "reads at an event", busy.Reads(), 4)
+	l.Step()
+	wantInt(t, "reads at a turn of the ready list", busy.Reads(), 5)
+}
+
 func TestPusherStarvesNobody(t *testing.T) {
 	l, _ := newToys(t, 0, netiotest.Options{Manual: true})
 	busy, quiet := l.Dial(), l.Dial()

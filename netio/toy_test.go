@@ -31,6 +31,7 @@ type toy struct {
 	closes  int
 	fulls   int
 	yields  int
+	ran     int // commands
 
 	body []byte // of a put in progress
 	got  int
@@ -90,6 +91,7 @@ func (s *toy) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
 		line := string(in[n : n+end])
 		n += end + 1
 		commands++
+		s.ran++
 		if s.run(line, out) == wire.Close {
 			return n, wire.Close
 		}
