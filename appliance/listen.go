@@ -48,8 +48,13 @@ func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 	if err != nil {
 		return err
 	}
-	port, bound := l.Port, 0
-	var missed []error
+	return n.listenHosts(hosts, l.Port)
+}
+
+// listenHosts binds the addresses of one name.
+func (n *Node) listenHosts(hosts []string, port int) error {
+	bound := 0
+	var missed []error // bearable, as long as one is bound
 	for _, host := range hosts {
 		network := "tcp4"
 		if strings.Contains(host, ":") {
@@ -61,7 +66,7 @@ func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 			bound++
 			port = n.addrs[len(n.addrs)-1].(*net.TCPAddr).Port // a free port once found serves both families
 		case len(hosts) > 1 && network == "tcp6" && noIPv6(err):
-			n.log.Info("no IPv6 on this host", "error", err)
+			missed = append(missed, err)
 		case errors.Is(err, syscall.EADDRINUSE) && !n.config.BindAll:
 			missed = append(missed, err)
 		default:
@@ -72,7 +77,11 @@ func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 		return missed[0]
 	}
 	for _, err := range missed {
-		n.log.Warn("an address is taken by another process, and not served", "error", err)
+		if noIPv6(err) {
+			n.log.Info("no IPv6 on this host", "error", err)
+		} else {
+			n.log.Warn("an address is taken by another process, and not served", "error", err)
+		}
 	}
 	return nil
 }

@@ -188,6 +188,19 @@ func TestOneFamilyTaken(t *testing.T) {
 	}
 }
 
+// TestNoAddressOfAnyKind: what is bearable of one address is not of all.
+func TestNoAddressOfAnyKind(t *testing.T) {
+	n, err := build(t, "-l 127.0.0.1 -p -1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop(t, n)
+	elsewhere := []string{"2001:db8::1", "2001:db8::2"} // for documentation: nobody's
+	if err := n.listenHosts(elsewhere, 0); err == nil {
+		t.Error("nothing could be bound, and that was no error")
+	}
+}
+
 func TestNamesThatDoNotResolve(t *testing.T) {
 	_, err := build(t, "-l 256.256.256.256")
 	if !errors.Is(err, ErrListen) || !errors.Is(err, ErrResolve) {
