@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pandabeardb/panda/wire"
@@ -244,5 +245,18 @@ func TestNewRefuses(t *testing.T) {
 	}
 	if _, err := New(Config{}, Env{Store: newRig(t, Config{}).store}); err != ErrNoLoops {
 		t.Error(err)
+	}
+}
+
+// TestStatTime: seconds with six decimals, as memcached prints them.
+func TestStatTime(t *testing.T) {
+	for want, v := range map[string]syscall.Timeval{
+		"0.000000": {}, "12.000345": {Sec: 12, Usec: 345}, "1.999999": {Sec: 1, Usec: 999_999},
+	} {
+		var l statList
+		l.time("rusage_user", v)
+		if string(l) != "STAT rusage_user "+want+"\r\n" {
+			t.Errorf("%q, want %s", l, want)
+		}
 	}
 }

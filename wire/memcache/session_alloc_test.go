@@ -54,6 +54,8 @@ func TestNothingAllocates(t *testing.T) {
 		"ma vivify":    "ma fresh N30 J7 v\r\nmd fresh\r\n",
 		"me":           "me k\r\n",
 		"flush later":  "flush_all 1000\r\n",
+		"stats":        "stats\r\n",
+		"settings":     "stats settings\r\n",
 		"mn":           "mn\r\n",
 		"version":      "version\r\n",
 		"unknown":      "foo\r\n",

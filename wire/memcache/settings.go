@@ -33,13 +33,13 @@ func (s *Server) appendBasicSettings(l *statList) {
 		l.s("evictions", "off")
 	}
 	l.or("domain_socket", set.DomainSocket, "NULL")
-	l.f("umask", "%o", set.Umask)
+	l.octal("umask", set.Umask)
 	l.yes("shutdown_command", c.ShutdownEnabled)
-	l.f("growth_factor", "%.2f", set.GrowthFactor)
+	l.f("growth_factor", set.GrowthFactor, 2)
 	l.n("chunk_size", int64(set.ChunkSize))
 	l.n("num_threads", int64(set.NumThreads))
 	l.n("num_threads_per_udp", int64(set.NumThreadsPerUDP))
-	l.s("stat_key_prefix", string([]byte{c.StatsPrefix}))
+	l.byte("stat_key_prefix", c.StatsPrefix)
 	l.yes("detail_enabled", s.prefixes.enabled.Load())
 	if c.RequestsPerTurn > 0 {
 		l.n("reqs_per_event", int64(c.RequestsPerTurn))
@@ -60,7 +60,7 @@ func (s *Server) appendMemorySettings(l *statList) {
 	l.n("hashpower_init", int64(set.HashpowerInit))
 	l.yes("slab_reassign", set.SlabReassign)
 	l.n("slab_automove", int64(set.SlabAutomove))
-	l.f("slab_automove_ratio", "%.2f", set.SlabAutomoveRatio)
+	l.f("slab_automove_ratio", set.SlabAutomoveRatio, 2)
 	l.n("slab_automove_window", int64(s.automoveWindow()))
 	l.n("slab_chunk_max", int64(set.SlabChunkMax))
 	l.yes("lru_crawler", set.LRUCrawler)
@@ -74,8 +74,8 @@ func (s *Server) appendMemorySettings(l *statList) {
 	l.yes("lru_segmented", set.LRUSegmented)
 	l.n("hot_lru_pct", int64(set.HotLRUPct))
 	l.n("warm_lru_pct", int64(set.WarmLRUPct))
-	l.f("hot_max_factor", "%.2f", set.HotMaxFactor)
-	l.f("warm_max_factor", "%.2f", set.WarmMaxFactor)
+	l.f("hot_max_factor", set.HotMaxFactor, 2)
+	l.f("warm_max_factor", set.WarmMaxFactor, 2)
 	l.yes("temp_lru", set.TempLRU)
 	l.n("temporary_ttl", int64(set.TemporaryTTL))
 }
@@ -96,8 +96,8 @@ func (s *Server) appendFeatureSettings(l *statList) {
 	l.n("ext_compact_under", int64(set.ExtCompactUnder))
 	l.n("ext_drop_under", int64(set.ExtDropUnder))
 	l.n("ext_max_sleep", int64(set.ExtMaxSleep))
-	l.f("ext_max_frag", "%.2f", set.ExtMaxFrag)
-	l.f("slab_automove_freeratio", "%.3f", set.SlabAutomoveFreeRatio)
+	l.f("ext_max_frag", set.ExtMaxFrag, 2)
+	l.f("slab_automove_freeratio", set.SlabAutomoveFreeRatio, 3)
 	l.yes("ext_drop_unread", set.ExtDropUnread)
 	appendTLSSettings(l, set) // Debian's build and the usual images know TLS
 	if s.dialect == ascii.Old && set.NumNAPIIDs == 0 {

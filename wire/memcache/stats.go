@@ -1,7 +1,6 @@
 package memcache
 
 import (
-	"fmt"
 	"math/bits"
 	"strconv"
 	"sync"
@@ -15,6 +14,7 @@ import (
 const (
 	uptimeSlackSeconds = 60 // ITEM_UPDATE_INTERVAL: memcached is two seconds old when it starts
 	slabClassMax       = 64 // MAX_NUMBER_OF_SLAB_CLASSES
+	floatMax           = 32 // bytes of a number with decimals
 	pointerBits        = 32 << (^uint(0) >> 63)
 )
 
@@ -149,10 +149,40 @@ func (s *Server) sinceReset() wire.Transport {
 // statList is a list of STAT lines that grows.
 type statList []byte
 
-func (l *statList) u(name string, v uint64)      { *l = ascii.AppendStatUint(*l, name, v) }
-func (l *statList) n(name string, v int64)       { l.s(name, strconv.FormatInt(v, 10)) }
-func (l *statList) s(name, v string)             { *l = ascii.AppendStat(*l, name, v) }
-func (l *statList) f(name, format string, v any) { l.s(name, fmt.Sprintf(format, v)) }
+func (l *statList) u(name string, v uint64) { *l = ascii.AppendStatUint(*l, name, v) }
+func (l *statList) s(name, v string)        { *l = ascii.AppendStat(*l, name, v) }
+
+func (l *statList) n(name string, v int64) {
+	var digits [numberMax]byte
+	*l = ascii.AppendStat(*l, name, strconv.AppendInt(digits[:0], v, 10))
+}
+
+func (l *statList) byte(name string, v byte) {
+	b := [1]byte{v}
+	*l = ascii.AppendStat(*l, name, b[:])
+}
+
+// f appends a number with so many decimals.
+func (l *statList) f(name string, v float64, decimals int) {
+	var digits [floatMax]byte
+	*l = ascii.AppendStat(*l, name, strconv.AppendFloat(digits[:0], v, 'f', decimals, 64))
+}
+
+// octal appends a number in octal.
+func (l *statList) octal(name string, v uint32) {
+	var digits [numberMax]byte
+	*l = ascii.AppendStat(*l, name, strconv.AppendUint(digits[:0], uint64(v), 8))
+}
+
+// time appends seconds with microseconds.
+func (l *statList) time(name string, v syscall.Timeval) {
+	const second = 1_000_000
+	var digits [floatMax]byte
+	b := append(strconv.AppendInt(digits[:0], int64(v.Sec), 10), '.')
+	at := len(b)
+	b = strconv.AppendInt(b, second+int64(v.Usec), 10)
+	*l = ascii.AppendStat(*l, name, append(b[:at], b[at+1:]...))
+}
 
 func (l *statList) yes(name string, v bool) {
 	if v {
@@ -182,12 +212,12 @@ func (l *statList) zeros(names ...string) {
 // Settings say.
 func (s *Server) appendGeneral(w *worker) {
 	l := statList(w.out.Buf)
-	t := s.sinceReset()
+	t, st := s.sinceReset(), s.env.Store.Stats()
 	s.appendProcess(&l, w.now, &t)
 	s.appendCommands(&l)
-	s.appendConnections(&l, &t)
+	s.appendConnections(&l, &t, st.IndexBytes)
 	s.appendMachinery(&l)
-	s.appendItems(&l)
+	s.appendItems(&l, &st)
 	w.out.Buf = l
 }
 
@@ -201,8 +231,8 @@ func (s *Server) appendProcess(l *statList, nowMS int64, t *wire.Transport) {
 	l.n("pointer_size", pointerBits)
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) == nil {
-		l.s("rusage_user", fmt.Sprintf("%d.%06d", usage.Utime.Sec, usage.Utime.Usec))
-		l.s("rusage_system", fmt.Sprintf("%d.%06d", usage.Stime.Sec, usage.Stime.Usec))
+		l.time("rusage_user", usage.Utime)
+		l.time("rusage_system", usage.Stime)
 	}
 	l.n("max_connections", int64(set.MaxConns))
 	l.n("curr_connections", t.CurrentConnections)
@@ -243,7 +273,7 @@ func (s *Server) appendCommands(l *statList) {
 	l.zeros("auth_cmds", "auth_errors")
 }
 
-func (s *Server) appendConnections(l *statList, t *wire.Transport) {
+func (s *Server) appendConnections(l *statList, t *wire.Transport, indexBytes int64) {
 	set := &s.config.Settings
 	if set.IdleTimeoutSeconds > 0 {
 		l.n("idle_kicks", t.IdleKicks)
@@ -260,9 +290,8 @@ func (s *Server) appendConnections(l *statList, t *wire.Transport) {
 	l.zeros("time_in_listen_disabled_us")
 	l.n("threads", int64(set.NumThreads))
 	l.u("conn_yields", s.total(connYields))
-	index := s.env.Store.Stats().IndexBytes
-	l.n("hash_power_level", int64(bits.Len64(uint64(index)/8))-1)
-	l.n("hash_bytes", index)
+	l.n("hash_power_level", int64(bits.Len64(uint64(indexBytes)/8))-1)
+	l.n("hash_bytes", indexBytes)
 	l.zeros("hash_is_expanding")
 }
 
@@ -290,9 +319,8 @@ func (s *Server) appendMachinery(l *statList) {
 		"log_watchers", "unexpected_napi_ids", "round_robin_fallback")
 }
 
-func (s *Server) appendItems(l *statList) {
+func (s *Server) appendItems(l *statList, st *slab.Stats) {
 	set := &s.config.Settings
-	st := s.env.Store.Stats()
 	l.n("bytes", st.Bytes)
 	l.n("curr_items", st.Items)
 	l.n("total_items", st.TotalItems)

@@ -67,7 +67,7 @@ func AppendFlagKey(dst, key []byte, encoded bool) []byte {
 }
 
 // AppendStat appends a line of stats.
-func AppendStat(dst []byte, name, value string) []byte {
+func AppendStat[V ~string | ~[]byte](dst []byte, name string, value V) []byte {
 	dst = append(dst, "STAT "...)
 	dst = append(dst, name...)
 	dst = append(dst, ' ')
