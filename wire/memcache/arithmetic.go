@@ -157,6 +157,9 @@ func (w *worker) addOnce(hk *slab.Key, d *delta) outcome {
 	if it, ok = l.SetValue(it, w.scratch, d.newCAS); !ok {
 		return w.roomAndRetry(&l)
 	}
+	read := it.Fetched()
+	l.Accessed(it, w.now)
+	it.SetFetched(read) // that it was used is no read, as in memcached
 	d.cas = w.cas(it)
 	l.Unlock()
 	w.countDelta(d.down, incrHits, decrHits)

@@ -29,7 +29,12 @@
 // # Invariants
 //
 //  1. Replies are those of the version that Config.Compat names, byte for byte,
-//     but for what transcript_test.go lists as ours on purpose.
+//     but for what transcript_test.go lists as ours on purpose and, where no
+//     transcript shows it: mg's l and me's la count from the last access, as
+//     protocol.txt has it (there a read counts or not by what the LRU makes of it,
+//     the first after a store never); `stats detail dump` is in the order of first
+//     commands, and bounded; a clock of milliseconds ends an item's life, not one
+//     of seconds; how often a turn ends (conn_yields) without -R.
 //  2. Nothing is reserved while a shard is locked, and one shard at a time is.
 //  3. How the input is cut changes no reply, but for lines of more than 2,048
 //     bytes, where memcached's depend on it too.
@@ -41,7 +46,7 @@
 //
 // Those of the protocol are in ascii and size.go, those of a turn in turn.go;
 // foresight looks 16 keys and 4 KB ahead; `stats detail` remembers 65,536
-// prefixes. A session takes less than 512 bytes.
+// prefixes of 4 MB, see prefix.go. A session takes less than 512 bytes.
 //
 // # Tests
 //

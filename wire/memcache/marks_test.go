@@ -56,6 +56,17 @@ func TestMarksUnread(t *testing.T) {
 	}
 }
 
+// TestUseOfNumber: a change of a number is an access, of any size.
+func TestUseOfNumber(t *testing.T) {
+	for _, n := range marksSizes {
+		r := newRig(t, Config{})
+		p := r.dial()
+		p.want(fmt.Sprintf("set k 0 0 %d\r\n%s\r\n", n, "5"+strings.Repeat(" ", n-1)), "STORED\r\n")
+		r.nowMS += 70_000
+		p.want("mg k l u\r\nincr k 1\r\nmg k l h u\r\n", "HD l70\r\n6\r\nHD l0 h0\r\n")
+	}
+}
+
 // TestMarksGo: an item that another takes the place of takes its marks with it.
 func TestMarksGo(t *testing.T) {
 	for _, n := range marksSizes {
