@@ -29,7 +29,7 @@ type Config struct {
 	Compat Compat
 
 	ItemSizeMax       int  // -I, bytes of a whole item on memcached's formula (see itemTotal); 0: 1 MiB
-	RequestsPerTurn   int  // -R, obeyed exactly; 0: not given, see turn.go
+	RequestsPerTurn   int  // -R, the most requests of a turn; 0: not given, see turn.go
 	CASDisabled       bool // -C
 	FlushDisabled     bool // -F
 	ShutdownEnabled   bool // -A
