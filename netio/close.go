@@ -11,9 +11,10 @@ package netio
 // the kernel drop replies that are on their way. Hence input is read to its
 // end, for a while. A peer that has closed its side, or is dead, needs none of it.
 //
-// A stop does the same, for a shorter while, and up to the context of
-// Server.Stop: a peer in the middle of a pipeline gets what was answered, and
-// then the end. One that sent nothing for as long is closed at once.
+// A stop does the same, for a shorter while behind the last byte, however many
+// there are, and up to the context of Server.Stop: a peer in the middle of a
+// pipeline gets what was answered, and then the end. One that sent nothing for
+// as long is closed at once.
 
 // finish ends c, whose output is written.
 func (l *Core) finish(c *Conn) {
@@ -68,7 +69,8 @@ func (l *Core) discard(c *Conn) {
 			l.kill(c)
 			return
 		}
-		if c.discarded += int32(n); c.discarded > lingerBytesMax {
+		c.discarded = min(c.discarded+int32(n), lingerBytesMax+1)
+		if c.discarded > lingerBytesMax && !l.stopping { // a stop has its end without that
 			l.kill(c)
 			return
 		}

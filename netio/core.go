@@ -19,7 +19,7 @@ const (
 	idleScanMax     = 4096      // connections looked at for idleness on one tick: about 20 µs
 	lingerMS        = 2000      // after the last byte was sent, for the peer to close
 	stopLingerMS    = 200       // likewise at a stop, and after the last byte that came in: round trips of any network
-	lingerBytesMax  = 16 << 20  // input thrown away while a connection closes
+	lingerBytesMax  = 16 << 20  // input thrown away while a connection closes, but at a stop
 	closeStallMSMax = 60_000    // a closing connection whose peer takes no byte for so long is cut
 )
 

@@ -476,6 +476,28 @@ func TestStopLosesNoReply(t *testing.T) {
 	}
 }
 
+// TestStopTakesAnyPipeline: more input lies unread than an ordinary close
+// throws away.
+func TestStopTakesAnyPipeline(t *testing.T) {
+	l, _ := newToys(t, 0, netiotest.Options{Manual: true})
+	c := l.Dial()
+	c.SetWindow(5000)
+	c.Send(strings.Repeat("echo some reply\n", 2_000_000))
+	l.Step()
+	l.Stop()
+	var got strings.Builder
+	for !c.Ended() {
+		got.WriteString(c.RecvOnce())
+		l.Run()
+	}
+	if n := got.Len() / len("some reply\n"); n < 100 || got.String() != strings.Repeat("some reply\n", n) {
+		t.Errorf("%d replies, and not only whole ones", n)
+	}
+	if c.WasReset() || c.Unread() > 0 {
+		t.Errorf("reset %v, %d bytes unread", c.WasReset(), c.Unread())
+	}
+}
+
 func TestStopShortensALinger(t *testing.T) {
 	l, _ := newToys(t, 0, netiotest.Options{})
 	c := l.Dial()
