@@ -41,7 +41,7 @@ race:
 		echo "SKIPPED: tests under the race detector: they need cgo and a C compiler ($$($(GO) env CC))"; \
 	else \
 		status=0; set -x; \
-		$(GOTEST) -race -timeout 8m $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)') || status=1; \
+		$(GOTEST) -race -timeout 12m $$($(GO) list ./... | grep -v -E '/wire/compat$$|/perf($$|/)') || status=1; \
 		PANDA_COMPAT_SEQUENCES=100 $(GOTEST) -race -timeout 8m -count 1 -run '^Test(Hostile|Transcript|Differential)' ./wire/compat || status=1; \
 		exit $$status; \
 	fi
