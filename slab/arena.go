@@ -118,6 +118,9 @@ func (h *Handle) allocRun(owner ref) (ref, error) {
 	if id := h.s.takeRun(classPiece, 0, owner); id != 0 {
 		return runRef(id), nil
 	}
+	if h.s.hopeless() {
+		return 0, h.s.refuse()
+	}
 	h.freeSpare()
 	h.s.collect()
 	for range h.s.attempts() {
@@ -128,8 +131,7 @@ func (h *Handle) allocRun(owner ref) (ref, error) {
 			break
 		}
 	}
-	h.s.outOfMemory.Add(1)
-	return 0, ErrNoMemory
+	return 0, h.s.refuse()
 }
 
 // freeRun gives back a run that allocRun returned.

@@ -70,6 +70,9 @@ func (h *Handle) tryAlloc(class uint8) ref {
 }
 
 func (h *Handle) allocSlow(class uint8) (ref, error) {
+	if h.s.hopeless() {
+		return 0, h.s.refuse()
+	}
 	h.freeSpare() // its run may be free for this class then
 	h.s.collect()
 	for range h.s.attempts() {
@@ -83,8 +86,7 @@ func (h *Handle) allocSlow(class uint8) (ref, error) {
 			break
 		}
 	}
-	h.s.outOfMemory.Add(1)
-	return 0, ErrNoMemory
+	return 0, h.s.refuse()
 }
 
 // allocForeign takes a free chunk of class from whichever domain has one.

@@ -12,7 +12,22 @@ const (
 	// reclaimDead is how many runs a store that may not evict looks at for dead
 	// items before it refuses: about 0.1 ms. The next request goes on from there.
 	reclaimDead = 4
+	// barrenMax is how many such searches may find nothing until the next tick:
+	// what is refused after that costs nothing.
+	barrenMax = 32
 )
+
+// hopeless reports that looking for memory has found nothing too often lately.
+func (s *Store) hopeless() bool { return !s.evicts && s.barren.Load() >= barrenMax }
+
+// refuse counts an allocation that found nothing.
+func (s *Store) refuse() error {
+	s.outOfMemory.Add(1)
+	if !s.evicts {
+		s.barren.Add(1)
+	}
+	return ErrNoMemory
+}
 
 // reclaimLimit is how many runs of items one search looks at, and how many of
 // any kind it passes.
@@ -166,7 +181,7 @@ func (s *Store) evictOwner(word *uint64, mark uint64, all bool) bool {
 // the word (of a piece) still names it. It skips a shard that is busy.
 func (s *Store) evict(it Item, stamp uint64, all bool, word *uint64, owner uint64) bool {
 	sh := &s.shards[stamp&uint64(s.shardMask)]
-	if !sh.mu.TryLock() {
+	if !sh.tryLock() {
 		return false
 	}
 	if word != nil && atomic.LoadUint64(word) != owner || it.loadStamp() != stamp {

@@ -6,7 +6,7 @@ package slab
 func (h *Handle) Sample(limit int, nowMS int64, f func(Item) bool) {
 	for i := range h.s.shards {
 		sh := &h.s.shards[i]
-		sh.mu.Lock()
+		sh.lock()
 		limit -= sh.index.items
 		goOn := sh.sample(&sh.index.cur, nowMS, f) && sh.sample(&sh.index.old, nowMS, f)
 		sh.mu.Unlock()

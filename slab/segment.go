@@ -86,7 +86,7 @@ func (s *Store) clearSegment(seg uint32) {
 // grow gives a shard's index the memory to grow into. No shard is locked. When
 // there is no memory the index goes on as it is, and asks again.
 func (h *Handle) grow(sh *shard) {
-	sh.mu.Lock()
+	sh.lock()
 	want := sh.index.wantsGrow()
 	n := sh.index.nextSize()
 	sh.mu.Unlock()
@@ -103,7 +103,7 @@ func (h *Handle) grow(sh *shard) {
 			segs = append(segs, seg)
 		}
 	}
-	sh.mu.Lock()
+	sh.lock()
 	ok := len(segs) == cap(segs) && sh.index.wantsGrow() && sh.index.nextSize() == n
 	if ok {
 		sh.index.start(n, segs)

@@ -12,6 +12,7 @@ type shard struct {
 	bits  uint8 // log2 of the number of shards: slot >> bits counts the shard's slots
 	// flushed: FlushAll was called since start, so marks are compared.
 	flushed bool
+	flushes uint32 // FlushAlls that marks know of
 	index   index
 	seqs    []uint64 // last sequence of each of the shard's slots
 	marks   []uint64 // sequence up to which FlushAll made the slot's items absent
@@ -27,6 +28,31 @@ type counts struct {
 	evictions, reclaimed               int64
 	expiredUnfetched, evictedUnfetched int64
 	evictedActive                      int64
+}
+
+// lock takes the shard's lock. What FlushAll asked for is done by whoever takes
+// the lock next.
+func (sh *shard) lock() {
+	sh.mu.Lock()
+	if n := sh.store.flushes.Load(); n != sh.flushes {
+		sh.flush(n)
+	}
+}
+
+func (sh *shard) tryLock() bool {
+	if !sh.mu.TryLock() {
+		return false
+	}
+	if n := sh.store.flushes.Load(); n != sh.flushes {
+		sh.flush(n)
+	}
+	return true
+}
+
+// flush makes all items that are there absent.
+func (sh *shard) flush(n uint32) {
+	sh.flushes, sh.flushed = n, true
+	copy(sh.marks, sh.seqs)
 }
 
 // Lookup is the result of Find.
@@ -52,7 +78,7 @@ type Locked struct {
 // Lock takes the lock of k's shard. Nothing may block until Unlock.
 func (h *Handle) Lock(k *Key) Locked {
 	sh := &h.s.shards[k.Slot&h.s.shardMask]
-	sh.mu.Lock()
+	sh.lock()
 	return Locked{h: h, sh: sh, k: *k}
 }
 

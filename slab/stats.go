@@ -21,7 +21,7 @@ func (s *Store) Stats() Stats {
 	var t Stats
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.mu.Lock()
+		sh.lock()
 		c := &sh.counts
 		t.Items += int64(sh.index.items)
 		t.TotalItems += c.totalItems
@@ -47,7 +47,7 @@ func (s *Store) Stats() Stats {
 func (s *Store) ResetStats() {
 	for i := range s.shards {
 		sh := &s.shards[i]
-		sh.mu.Lock()
+		sh.lock()
 		sh.counts = counts{bytes: sh.counts.bytes}
 		sh.mu.Unlock()
 	}

@@ -56,12 +56,14 @@ type Store struct {
 	zeroSeg   uint32 // an index segment that stays empty
 	domains   []domain
 	handles   []Handle
-	arena     arena // its lock and counts are on lines of their own
+	flushes   atomic.Uint32 // FlushAlls, read with every lock of a shard
+	arena     arena         // its lock and counts are on lines of their own
 
 	_           [64]byte
 	nowMS       atomic.Int64 // as of the last tick
 	outOfMemory atomic.Int64
-	reclaiming  sync.Mutex // one search for memory at a time: there is one hand
+	barren      atomic.Int32 // searches since the last tick that found nothing, where eviction is not allowed
+	reclaiming  sync.Mutex   // one search for memory at a time: there is one hand
 	segments    segments
 	populator   populator
 }
@@ -195,15 +197,12 @@ func (s *Store) Handle(i int) *Handle { return &s.handles[i] }
 func (s *Store) seconds(nowMS int64) uint32 { return uint32((nowMS-s.startMS)/1000) & accessMask }
 
 // FlushAll makes every item that is in the store now absent, by the sequence of
-// its slot: items stored later are not touched. Memory is found as it is needed.
+// its slot: items stored later are not touched. It is one step for all shards,
+// each of which does its part when it is locked next. Memory is found as it is
+// needed.
 func (s *Store) FlushAll() {
-	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		copy(sh.marks, sh.seqs)
-		sh.flushed = true
-		sh.mu.Unlock()
-	}
+	s.flushes.Add(1)
+	s.barren.Store(0)
 }
 
 // SetLimit changes the memory limit. When it shrinks, ticks evict what is over.

@@ -277,7 +277,7 @@ func TestFullStoreRefusesOrEvicts(t *testing.T) {
 			s := newStore(t, Config{LimitBytes: 4 << 20, Loops: 1, Evict: evict})
 			h := s.Handle(0)
 			stored, refused := 0, 0
-			for i := range 100_000 {
+			for i := range 60_000 {
 				k := h.Key(0, fmt.Appendf(nil, "key-%d", i))
 				it, err := h.Reserve(&k, Spec{ValueLen: 100, Evictable: true})
 				if err != nil {

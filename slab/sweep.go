@@ -14,6 +14,7 @@ const (
 func (h *Handle) Tick(nowMS int64) {
 	s := h.s
 	s.nowMS.Store(nowMS)
+	s.barren.Store(0)
 	h.freeSpare()
 	if s.evicts {
 		s.enforceLimit()
@@ -64,7 +65,7 @@ const (
 // came to the end.
 func (h *Handle) sweepShard(sh *shard, nowMS int64, budget int) (done bool, buckets int) {
 	dead := h.dead[:0]
-	sh.mu.Lock()
+	sh.lock()
 	x := &sh.index
 	switch {
 	case x.old.n != 0:

@@ -42,15 +42,17 @@ func TestPymemcache(t *testing.T) {
 func TestGomemcache(t *testing.T) {
 	module := peer(t, "gomemcache")
 	p := subject(t, v1618)
-	test := func(t *testing.T, name, path string) {
+	test := func(t *testing.T, name, path string) bool {
 		t.Helper()
 		command := exec.Command("go", "test", "-count=1", "-v", "-run", "^"+name+"$", "github.com/bradfitz/gomemcache/memcache")
 		command.Dir = module
 		command.Env = append(os.Environ(), "PATH="+path, "GOFLAGS=")
 		out, err := run(t, command, clientLimit)
-		if err != nil || !strings.Contains(out, "\n--- PASS: "+name+" ") || strings.Contains(out, "skipping") {
-			t.Errorf("%v; wanted %s to pass\n%s", err, name, out)
+		if err == nil && strings.Contains(out, "\n--- PASS: "+name+" ") && !strings.Contains(out, "skipping") {
+			return true
 		}
+		t.Logf("%v; wanted %s to pass\n%s", err, name, out)
+		return false
 	}
 	t.Run("TCP", func(t *testing.T) {
 		if portTaken("11211") {
@@ -59,12 +61,21 @@ func TestGomemcache(t *testing.T) {
 		s := &server{network: "tcp", address: "127.0.0.1:11211", output: &output{}, done: make(chan struct{})}
 		s.run(t, p.command(append(asRoot(), "-l", "127.0.0.1", "-p", "11211")...))
 		s.await(t)
-		test(t, "TestLocalhost", os.Getenv("PATH"))
+		// The test sends flush_all on one connection, does not wait for the reply,
+		// and goes on with another: with any server a set may come before the flush.
+		const attempts = 3
+		for i := 0; !test(t, "TestLocalhost", os.Getenv("PATH")); i++ {
+			if i == attempts-1 {
+				t.Fatalf("%d attempts failed", attempts)
+			}
+		}
 	})
 	t.Run("unix", func(t *testing.T) {
 		dir := t.TempDir()
 		standIn(t, dir, "memcached", p, "set -- \"$@\" "+strings.Join(asRoot(), " ")+"\n")
-		test(t, "TestUnixSocket", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+		if !test(t, "TestUnixSocket", dir+string(os.PathListSeparator)+os.Getenv("PATH")) {
+			t.Error("TestUnixSocket failed")
+		}
 	})
 }
 
