@@ -2,6 +2,7 @@ package slab
 
 import (
 	"math/bits"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -23,13 +24,13 @@ func (h *Handle) Foresee(keys []Key) {
 	}
 }
 
+// foreseeBucket is where k's bucket most likely is, without the shard's lock: an
+// index that grows may have it elsewhere yet.
 func (h *Handle) foreseeBucket(k *Key) bucket {
-	sh := &h.s.shards[k.Slot&h.s.shardMask]
-	sh.mu.Lock()
-	t, at := sh.index.tableOf(k.Hash)
-	b := sh.index.bucket(t, at)
-	sh.mu.Unlock()
-	return b
+	t := h.s.shards[k.Slot&h.s.shardMask].index.hint.Load()
+	at := home(k.Hash, t.n)
+	seg := atomic.LoadUint32(&t.segs[at/segBuckets])
+	return unsafe.Add(h.s.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift)
 }
 
 // foreseeItem is where k's item is, or another one with much the same hash.

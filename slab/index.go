@@ -3,6 +3,7 @@ package slab
 import (
 	"math/bits"
 	"slices"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -73,6 +74,8 @@ type index struct {
 	grow  int  // items from which the index wants to grow
 	early int  // buckets in 20 of grow's load that this index grows earlier
 	keep  bool // old's segments stay until all is moved
+
+	hint atomic.Pointer[table] // cur, for Foresee, which takes no lock for it
 }
 
 type bucket = unsafe.Pointer
@@ -204,8 +207,10 @@ func (x *index) back(t *table, i uint32) bool {
 	if last < 0 {
 		return false
 	}
-	*s, x.spare = x.spare[last], x.spare[:last]
-	x.store.clearSegment(*s)
+	seg := x.spare[last]
+	x.spare = x.spare[:last]
+	x.store.clearSegment(seg)
+	atomic.StoreUint32(s, seg)
 	return true
 }
 
@@ -261,7 +266,7 @@ func (x *index) move(homes int) {
 // when the table was fuller than usual.
 func (x *index) release(i uint32) {
 	if s := x.old.segs[i]; s != x.store.zeroSeg {
-		x.old.segs[i] = x.store.zeroSeg
+		atomic.StoreUint32(&x.old.segs[i], x.store.zeroSeg)
 		x.store.freeSegment(s)
 	}
 }
@@ -308,6 +313,7 @@ func (x *index) start(n uint32, segs []uint32) {
 	x.cur = x.store.newTable(n)
 	x.spare = append(x.spare, segs...)
 	x.setGrow()
+	x.hint.Store(&table{x.cur.segs, n})
 }
 
 func (x *index) setGrow() {
@@ -326,6 +332,7 @@ func (x *index) shrink() {
 	x.spare = []uint32{x.store.exchangeSegments(segs)}
 	x.cur = x.store.newTable(segBuckets)
 	x.setGrow()
+	x.hint.Store(&table{x.cur.segs, segBuckets})
 }
 
 func (s *Store) newTable(n uint32) table {

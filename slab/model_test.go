@@ -217,3 +217,21 @@ func TestPinnedValueIsReadWithoutALock(t *testing.T) {
 	})
 	wg.Wait()
 }
+
+// TestForeseeWhileIndexesGrow: a hint takes no lock, so the race detector looks.
+func TestForeseeWhileIndexesGrow(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 16 << 20, Shards: 4, Loops: 2, Evict: true})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range 30_000 {
+			set(t, s.Handle(0), fmt.Sprint(i), []byte("v"), Spec{Evictable: true})
+		}
+	})
+	wg.Go(func() {
+		h := s.Handle(1)
+		for i := range 3_000 {
+			h.Foresee([]Key{h.Key(0, fmt.Append(nil, i)), h.Key(0, fmt.Append(nil, 3*i))})
+		}
+	})
+	wg.Wait()
+}

@@ -175,6 +175,7 @@ func (s *Store) openShards() error {
 			return ErrLimit
 		}
 		sh.index.cur = table{n: segBuckets, segs: []uint32{seg}}
+		sh.index.hint.Store(&table{sh.index.cur.segs, segBuckets})
 		s.clearSegment(seg)
 		sh.index.early = i % loadSpread
 		sh.index.setGrow()
