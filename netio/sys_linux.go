@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawMax is the size up to which bytes are moved without telling the Go
-// scheduler of the system call. The sockets do not block; what a call takes is
-// the copying, below 20 µs for so many bytes, and the kernel's work on packets.
-const rawMax = 64 << 10
+// System calls on sockets are made without telling the Go scheduler. They do
+// not block; what they take is the copying, 0.1 ms for the 1 MiB that a read or
+// a reply moves at a time. Told of it, the runtime's monitor wakes up every 20 µs
+// as long as calls of that length go on: with values of 500 KB that was 2,350
+// times a second, and every third change of thread.
 
 // sysState is what system calls of a loop need between calls.
 type sysState struct {
@@ -41,7 +42,7 @@ func (l *loop) ReadVectors(fd int, v [][]byte) int {
 	}
 	defer clear(vectors)
 	for {
-		n, _, e := syscall.Syscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(len(vectors)))
+		n, _, e := syscall.RawSyscall(unix.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&vectors[0])), uintptr(len(vectors)))
 		if e == 0 {
 			return int(n)
 		}
@@ -58,13 +59,7 @@ func (l *loop) Write(fd int, p []byte) int { return writeFD(fd, p) }
 // cost more than the error.
 func writeFD(fd int, p []byte) int {
 	for {
-		var n uintptr
-		var e syscall.Errno
-		if len(p) <= rawMax {
-			n, _, e = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
-		} else {
-			n, _, e = syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
-		}
+		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, 0, 0)
 		if e == 0 {
 			return int(n)
 		}
@@ -86,7 +81,7 @@ func (l *loop) WriteVectors(fd int, v [][]byte) int {
 	m.SetIovlen(len(vectors))
 	defer clear(vectors)
 	for {
-		n, _, e := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), unix.MSG_NOSIGNAL)
+		n, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(m)), unix.MSG_NOSIGNAL)
 		if e == 0 {
 			return int(n)
 		}
