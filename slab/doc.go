@@ -50,7 +50,7 @@
 //	12  bits       4   14 bits (item.go), access time in seconds (18)
 //	    large      8   references, value length      values from 16 KiB
 //	    cas        8   a token that the client chose
-//	    expiry     6   milliseconds since the epoch
+//	    expiry     6   milliseconds since the epoch; also where a chunk has room for it
 //	    flags      4   the client's
 //	    db         2
 //	    key            then the value, or (aligned) the references of its pieces

@@ -8,7 +8,8 @@ import (
 
 // domain is a set of runs with free chunks, one list per size class. Below
 // sharedBelow of limit all loops share one, so that half-filled runs cost little;
-// above, every loop has its own and meets no other on its locks but to free.
+// above, a loop has its own, or shares one with few others as idleShare allows, and
+// meets the rest only to free, or when its own has nothing.
 type domain struct {
 	id      uint8
 	classes [maxClasses]freeList

@@ -72,7 +72,7 @@ type index struct {
 	spare []uint32 // segments for cur, given out when it first needs them
 	items int
 	grow  int  // items from which the index wants to grow
-	early int  // buckets in 20 of grow's load that this index grows earlier
+	early int  // twentieths of the slots by which this index grows earlier
 	keep  bool // old's segments stay until all is moved
 
 	hint atomic.Pointer[table] // cur, for Foresee, which takes no lock for it
