@@ -1,6 +1,10 @@
 package load
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/pandabeardb/panda/perf/trace"
+)
 
 // zipfDraws is the number of zipf keys drawn before a run: drawing costs two
 // logarithms and an exponential, reading them back in order costs nothing.
@@ -10,19 +14,12 @@ const zipfDraws = 1 << 20
 // neighbours were stored together and would share cache lines and pages.
 func keyTable(count int, skew float64, seed uint64) []uint32 {
 	r := rand.New(rand.NewPCG(seed, 'z'))
-	z := newZipf(count, skew)
+	z := trace.NewZipf(count, skew)
 	table := make([]uint32, zipfDraws)
 	for i := range table {
-		table[i] = scatter(uint32(z.rank(r)), uint32(count))
+		table[i] = trace.Scatter(uint32(z.Rank(r)), uint32(count))
 	}
 	return table
-}
-
-// scatter maps 0 … n-1 onto itself: the factor is a prime above KeysMax, so it
-// has no divisor in common with n.
-func scatter(rank, n uint32) uint32 {
-	const prime = 2_654_435_761
-	return uint32(uint64(rank) * prime % uint64(n))
 }
 
 // picker yields the key numbers of one stream.
