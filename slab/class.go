@@ -6,6 +6,9 @@ const (
 	runSize  = 1 << runShift // what a class takes at a time: about 500 small items, 2 of the largest
 	minChunk = 32            // header, a short key, a short value
 	maxChunk = runSize / 2   // larger memory comes as pieces, see large.go
+	// fineMax: most items of most caches are below it, and 8 bytes are much of them;
+	// as fine steps above it would cost more in half-filled runs than they save.
+	fineMax = 256
 
 	segShift = 12
 	segSize  = 1 << segShift // one index segment
@@ -20,8 +23,8 @@ const (
 	classReserve = 252 // run 0, so that a zero reference is none
 )
 
-// classes are the chunk sizes: each about an eighth above the one before, then
-// widened to what an equal division of a run gives.
+// classes are the chunk sizes: 8 bytes apart up to fineMax, then each about an
+// eighth above the one before, widened to what an equal division of a run gives.
 type classes struct {
 	count int
 	size  [maxClasses]uint32 // bytes of a chunk
@@ -39,7 +42,9 @@ func newClasses() *classes {
 		if size >= maxChunk {
 			break
 		}
-		want = size + max(8, size/8&^7)
+		if want = size + size/8&^7; size < fineMax {
+			want = size + 8
+		}
 	}
 	class := 0
 	for units := range c.of {

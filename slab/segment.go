@@ -89,11 +89,12 @@ func (h *Handle) grow(sh *shard) {
 	sh.lock()
 	want := sh.index.wantsGrow()
 	n := sh.index.nextSize()
+	need := sh.index.growNeeds(n)
 	sh.mu.Unlock()
 	if !want {
 		return
 	}
-	segs := make([]uint32, 0, n/segBuckets)
+	segs := make([]uint32, 0, need)
 	for len(segs) < cap(segs) {
 		seg := h.s.takeSegment()
 		if seg == 0 && !h.s.reclaim(classIndex) {
@@ -104,7 +105,7 @@ func (h *Handle) grow(sh *shard) {
 		}
 	}
 	sh.lock()
-	ok := len(segs) == cap(segs) && sh.index.wantsGrow() && sh.index.nextSize() == n
+	ok := len(segs) >= sh.index.growNeeds(n) && sh.index.wantsGrow() && sh.index.nextSize() == n
 	if ok {
 		sh.index.start(n, segs)
 		sh.full.Store(false)

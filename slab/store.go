@@ -177,7 +177,7 @@ func (s *Store) openShards() error {
 		sh.index.cur = table{n: segBuckets, segs: []uint32{seg}}
 		sh.index.hint.Store(&table{sh.index.cur.segs, segBuckets})
 		s.clearSegment(seg)
-		sh.index.early = i % loadSpread
+		sh.index.phase = uint32(i)
 		sh.index.setGrow()
 	}
 	return nil
