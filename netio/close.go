@@ -1,5 +1,7 @@
 package netio
 
+import "github.com/pandabeardb/panda/wire"
+
 // How a connection ends.
 //
 //	Close from the session, or the end of the stream
@@ -17,12 +19,12 @@ package netio
 // as long is closed at once.
 
 // finish ends c, whose output is written.
-func (l *Core) finish(c *Conn) {
+func (l *Core) finish(c *Conn, why wire.Reason) {
 	if c.flags&ended != 0 {
-		l.kill(c)
+		l.kill(c, why)
 		return
 	}
-	l.startClosing(c)
+	l.startClosing(c, why)
 	c.flags |= lingering
 	c.deadlineMS = l.clock.NowMS() + lingerMS
 	if l.stopping {
@@ -34,20 +36,20 @@ func (l *Core) finish(c *Conn) {
 }
 
 // startClosing gives the session's part of c back. Its output, if any, waits.
-func (l *Core) startClosing(c *Conn) {
+func (l *Core) startClosing(c *Conn, why wire.Reason) {
 	if c.flags&closing != 0 {
 		return
 	}
 	c.flags |= closing
 	c.deadlineMS = l.clock.NowMS() + closeStallMSMax
 	l.closing = append(l.closing, c)
-	l.endSession(c)
+	l.endSession(c, why)
 	l.Counts.Current.Add(-1)
 }
 
-func (l *Core) endSession(c *Conn) {
+func (l *Core) endSession(c *Conn, why wire.Reason) {
 	l.keep(c, nil)
-	c.session.Close()
+	c.session.Close(why)
 	c.session = nil
 }
 
@@ -66,12 +68,12 @@ func (l *Core) discard(c *Conn) {
 			c.flags = c.flags&^readable | ended // only our output is missing
 			return
 		case n <= 0:
-			l.kill(c)
+			l.kill(c, wire.ByPeer)
 			return
 		}
 		c.discarded = min(c.discarded+int32(n), lingerBytesMax+1)
 		if c.discarded > lingerBytesMax && !l.stopping { // a stop has its end without that
-			l.kill(c)
+			l.kill(c, wire.BySession)
 			return
 		}
 		if l.stopping && c.flags&lingering != 0 {
@@ -85,13 +87,13 @@ func (l *Core) discard(c *Conn) {
 }
 
 // kill closes c now, whatever waits.
-func (l *Core) kill(c *Conn) {
+func (l *Core) kill(c *Conn, why wire.Reason) {
 	if c.flags&gone != 0 {
 		return
 	}
 	open := c.flags&closing == 0
 	if open {
-		l.endSession(c)
+		l.endSession(c, why)
 	}
 	c.flags |= gone
 	if c.out != nil {
@@ -125,7 +127,7 @@ func (l *Core) tickClosing(now int64) {
 	kept := l.closing[:0]
 	for _, c := range l.closing {
 		if c.flags&gone == 0 && now >= c.deadlineMS {
-			l.kill(c)
+			l.kill(c, wire.BySession)
 		}
 		if c.flags&gone == 0 {
 			kept = append(kept, c)
@@ -136,7 +138,7 @@ func (l *Core) tickClosing(now int64) {
 }
 
 // tickIdle closes connections that sent nothing for too long. One whose output
-// waits is not idle, as with memcached, nor is one in the middle of a body.
+// waits is not idle, as with memcached, nor is one in the middle of a body or parked.
 func (l *Core) tickIdle(now int64) {
 	for range min(len(l.conns), idleScanMax) {
 		if l.idleScan >= len(l.conns) {
@@ -146,9 +148,9 @@ func (l *Core) tickIdle(now int64) {
 			return
 		}
 		c := l.conns[l.idleScan]
-		if c.flags&(kickable|stalled|queued|closing) == kickable && now-c.activeMS > l.idleTimeoutMS && !l.inBody(c) {
+		if c.flags&(kickable|stalled|queued|closing|parked) == kickable && now-c.activeMS > l.idleTimeoutMS && !l.inBody(c) {
 			l.Counts.IdleKicks.Add(1)
-			l.kill(c) // another connection stands in its place now
+			l.kill(c, wire.ByIdle) // another connection stands in its place now
 			continue
 		}
 		l.idleScan++
@@ -175,9 +177,9 @@ func (l *Core) Stop() {
 			c.deadlineMS = min(c.deadlineMS, now+stopLingerMS)
 		case c.flags&(stalled|queued|closing) == 0:
 			quiet := now-c.activeMS >= stopLingerMS
-			l.finish(c)
+			l.finish(c, wire.ByStop)
 			if quiet && c.discarded == 0 {
-				l.kill(c) // it waits for nothing, and was not asking
+				l.kill(c, wire.ByStop) // it waits for nothing, and was not asking
 			}
 		}
 	}
@@ -186,6 +188,6 @@ func (l *Core) Stop() {
 // Abort closes every connection now.
 func (l *Core) Abort() {
 	for len(l.conns) > 0 {
-		l.kill(l.conns[len(l.conns)-1])
+		l.kill(l.conns[len(l.conns)-1], wire.ByStop)
 	}
 }

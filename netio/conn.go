@@ -31,6 +31,8 @@ const (
 	lingering                       // closing, all is written, and the peer was told
 	kickable                        // the idle timeout applies
 	gone                            // closed
+	parked                          // the session is to be resumed
+	inParked                        // among Core.parked, perhaps no longer parked
 )
 
 // FD is the file descriptor.

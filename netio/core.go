@@ -86,6 +86,7 @@ type Core struct {
 	closing  []*Conn // those that Tick looks after
 	ready    []*Conn // want a turn
 	running  []*Conn // ready's other half, while it runs
+	parked   []*Conn // those that Resume looks after, and some that are no longer parked
 	idleScan int     // where in conns the next tick looks
 	stopping bool
 
@@ -159,7 +160,7 @@ func (l *Core) eventAside(c *Conn, e Events) {
 	case c.flags&closing != 0:
 		l.discard(c)
 	case c.flags&(stalled|queued) == 0:
-		l.turn(c, turnSteps)
+		l.turnAside(c, turnSteps)
 	}
 }
 
@@ -174,7 +175,7 @@ func (l *Core) RunReady() {
 		case c.flags&closing != 0:
 			l.discard(c)
 		case c.flags&stalled == 0:
-			l.turn(c, 1)
+			l.turnAside(c, 1)
 		}
 	}
 }
@@ -218,7 +219,7 @@ func (l *Core) step(c *Conn, now int64) bool {
 	}
 	if c.flags&readable == 0 || l.stopping {
 		if l.stopping {
-			l.finish(c)
+			l.finish(c, wire.ByStop)
 		}
 		return false
 	}
@@ -272,7 +273,7 @@ func (l *Core) read(c *Conn) (in []byte, ok bool) {
 // It gets none, so its connection ends when the peer or the idle timeout says.
 func (l *Core) readPaused(c *Conn) bool {
 	if c.flags&hangup != 0 {
-		l.finish(c)
+		l.finish(c, wire.ByPeer)
 	}
 	return false
 }
@@ -283,10 +284,10 @@ func (l *Core) readNothing(c *Conn, n int) {
 	case Again:
 		c.flags &^= readable
 	case Broken:
-		l.kill(c)
+		l.kill(c, wire.ByError)
 	default:
 		c.flags |= ended
-		l.finish(c)
+		l.finish(c, wire.ByPeer)
 	}
 }
 
@@ -338,7 +339,7 @@ func (l *Core) cutBody(pieces int) (v [][]byte, body, want int) {
 
 // after does what the session wants. It reports whether c could go on at once.
 func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
-	c.flags &^= hungry
+	c.flags &^= hungry | parked
 	switch next {
 	case wire.More:
 		if len(c.rest) > 0 {
@@ -349,7 +350,7 @@ func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
 			return false
 		}
 		if l.stopping {
-			l.finish(c)
+			l.finish(c, wire.ByStop)
 			return false
 		}
 		return c.flags&readable != 0
@@ -360,11 +361,15 @@ func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
 		return false
 	case wire.Full:
 		return l.flush(c, out)
+	case wire.Park:
+		again := l.after(c, wire.More, out)
+		l.park(c)
+		return again
 	default:
 		if l.flush(c, out) {
-			l.finish(c)
+			l.finish(c, wire.BySession)
 		} else if c.flags&gone == 0 {
-			l.startClosing(c)
+			l.startClosing(c, wire.BySession)
 		}
 		return false
 	}
@@ -391,7 +396,7 @@ func (l *Core) flush(c *Conn, out *wire.Out) bool {
 	n := l.write(c, out)
 	switch {
 	case n == Broken:
-		l.kill(c)
+		l.kill(c, wire.ByError)
 		return false
 	case out.Len() == 0:
 		out.Advance(0) // empty pieces at the end
@@ -454,12 +459,12 @@ func (l *Core) drain(c *Conn) bool {
 	c.flags &^= stalled
 	l.host.WantWrite(int(c.fd), false)
 	if c.flags&closing != 0 {
-		l.finish(c)
+		l.finish(c, wire.BySession)
 		return false
 	}
 	c.activeMS = l.clock.NowMS()
 	if l.stopping && (len(c.rest) == 0 || c.flags&hungry != 0) {
-		l.finish(c)
+		l.finish(c, wire.ByStop)
 		return false
 	}
 	return true

@@ -561,7 +561,7 @@ func (s *constant) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 }
 func (*constant) Body(v [][]byte) [][]byte        { return v }
 func (*constant) Filled(int, *wire.Out) wire.Next { return wire.More }
-func (*constant) Close()                          {}
+func (*constant) Close(wire.Reason)               {}
 
 // replay is a Host whose peer sends the same bytes whenever it is asked.
 type replay struct {

@@ -1,6 +1,10 @@
 package netio
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/pandabeardb/panda/wire"
+)
 
 // loop is one goroutine with its poller: the Host of a Core on real sockets.
 type loop struct {
@@ -18,6 +22,7 @@ type loop struct {
 	_         [64]byte     // what follows is written by other loops
 	count     atomic.Int64 // connections placed here
 	tickWaits atomic.Bool
+	wakeWaits atomic.Bool
 }
 
 func newLoop(s *Server, id int) (*loop, error) {
@@ -86,7 +91,7 @@ func (l *loop) add(a *accepted) {
 	l.table[a.fd] = c
 	if err := l.poller.watch(a.fd); err != nil {
 		l.server.log.Error("connection not watched", "fd", a.fd, "error", err)
-		l.core.kill(c)
+		l.core.kill(c, wire.ByError)
 	}
 }
 
@@ -105,6 +110,12 @@ func (l *loop) tick(any) {
 	if l.server.config.Tick != nil {
 		l.server.config.Tick(l.id, l.server.clock.NowMS())
 	}
+	l.core.Resume()
+}
+
+func (l *loop) wake(any) {
+	l.wakeWaits.Store(false)
+	l.core.Resume()
 }
 
 func (l *loop) stop(any) {

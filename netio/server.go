@@ -122,6 +122,14 @@ func (s *Server) tick() {
 	}
 }
 
+// Wake has a loop resume its parked sessions soon. Any goroutine may call it;
+// calls that come before the loop got to it are one.
+func (s *Server) Wake(loop int) {
+	if l := s.loops[loop]; l.wakeWaits.CompareAndSwap(false, true) {
+		l.poller.post(l.wake, nil)
+	}
+}
+
 // Stop ends in order: no connection is accepted any more, what was read is
 // answered, what was answered is written, and connections are closed, those
 // whose peers still send after a moment, lest replies are lost (close.go). When

@@ -41,7 +41,7 @@ func (e *echo) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
 
 func (e *echo) Body(v [][]byte) [][]byte        { return v }
 func (e *echo) Filled(int, *wire.Out) wire.Next { return wire.More }
-func (e *echo) Close() {
+func (e *echo) Close(wire.Reason) {
 	if e.closed != nil {
 		*e.closed++
 	}

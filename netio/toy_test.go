@@ -29,6 +29,7 @@ type toy struct {
 	perTurn int // 0: no limit
 	pinned  *ledger
 	closes  int
+	why     wire.Reason
 	fulls   int
 	yields  int
 	ran     int // commands
@@ -144,7 +145,10 @@ func (s *toy) Filled(n int, out *wire.Out) wire.Next {
 	return wire.More
 }
 
-func (s *toy) Close() { s.closes++ }
+func (s *toy) Close(why wire.Reason) {
+	s.closes++
+	s.why = why
+}
 
 // expected is what a toy answers to a script of whole commands.
 func expected(script string, l *ledger) string {
@@ -179,7 +183,7 @@ func (g *glutton) Feed(in []byte, _ *wire.Out) (int, wire.Next) {
 }
 func (*glutton) Body(v [][]byte) [][]byte        { return v }
 func (*glutton) Filled(int, *wire.Out) wire.Next { return wire.More }
-func (*glutton) Close()                          {}
+func (*glutton) Close(wire.Reason)               {}
 
 const patience = 20 * time.Second // for a condition that comes true at once on an idle machine
 

@@ -11,8 +11,9 @@
 //
 // # Types
 //
-//   - Session: one client's conversation.
-//   - Next: what a Session wants to happen after a call.
+//   - Session: one client's conversation; Parked: one that waits for something
+//     else than input.
+//   - Next: what a Session wants to happen after a call; Reason: why no more will.
 //   - Out: the replies of one turn, a queue of own bytes and pinned memory.
 //   - Releaser: who gets pinned memory back.
 //   - Transport: the counters of the layer below, for a protocol's statistics.
@@ -28,8 +29,8 @@
 // # Invariants
 //
 //  1. Replies leave in the order in which they were appended.
-//  2. A Session that returned Full, Yield or More is called again; one that
-//     returned Close gets Close() and nothing else.
+//  2. A Session that returned Full, Yield, More or Park is called again; one that
+//     returned Close gets its method Close and nothing else.
 //  3. Feed makes progress or returns More: netio never spins on it.
 //  4. The output of one connection is bounded by Out.Cap plus one reply.
 package wire

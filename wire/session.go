@@ -14,6 +14,20 @@ const (
 	Full
 	// Close: write what is in Out, then close the connection.
 	Close
+	// Park: as More, and the session, which is a Parked, has something to say
+	// that no input brings about: it is resumed as long as it answers Park.
+	Park
+)
+
+// Reason says why a connection is over.
+type Reason uint8
+
+const (
+	BySession Reason = iota // the session answered Close
+	ByPeer                  // the peer closed its side
+	ByError                 // the socket broke
+	ByIdle                  // nothing came for too long
+	ByStop                  // the server stops
 )
 
 // A Session is one client's conversation in one protocol. It does no I/O,
@@ -34,9 +48,25 @@ type Session interface {
 	// Filled may finish a request, so replies can appear in out.
 	Filled(n int, out *Out) Next
 
-	// Close is the last call: the connection is gone. What the session
+	// Close is the last call: the connection is over. What the session
 	// reserved is given back.
-	Close()
+	Close(why Reason)
+}
+
+// Parked is a Session that may answer Park: one that waits for something else
+// than input. While it is parked, input is fed to it as always: it may consume
+// it, or leave it and answer Park, so that it waits until the session is no
+// longer parked.
+type Parked interface {
+	Session
+
+	// Resume is called while the session is parked: on the loop's ticks, when
+	// the layer below is woken (netio.Server.Wake), and when the output has
+	// drained, but never while output waits. Its answer means: Park, stay parked; Full, resume
+	// again when the output has drained; Yield, resume again after the loop's
+	// other connections; More, no longer parked, what was not consumed is fed;
+	// Close.
+	Resume(out *Out) Next
 }
 
 // Transport is what the layer below counts, as a protocol's statistics need

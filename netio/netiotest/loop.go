@@ -101,8 +101,16 @@ func (l *Loop) Advance(d time.Duration) {
 		if l.options.Tick != nil {
 			l.options.Tick(l.nowMS)
 		}
+		l.Core.Resume()
 		l.runAuto()
 	}
+}
+
+// Wake resumes the parked sessions, as Server.Wake does.
+func (l *Loop) Wake() {
+	l.t.Helper()
+	l.Core.Resume()
+	l.runAuto()
 }
 
 // SetClock sets the clock, to any time, without a tick.
@@ -179,9 +187,21 @@ func (w *watched) Filled(n int, out *wire.Out) wire.Next {
 	return w.Session.Filled(n, out)
 }
 
-func (w *watched) Close() {
+func (w *watched) Close(why wire.Reason) {
 	w.closes++
-	w.Session.Close()
+	w.Session.Close(why)
+}
+
+func (w *watched) Resume(out *wire.Out) wire.Next {
+	w.alive("Resume")
+	s, ok := w.Session.(wire.Parked)
+	if !ok {
+		w.t.Fatal("a session that cannot be parked answered Park")
+	}
+	if out.Len() > 0 {
+		w.t.Errorf("Resume with %d bytes waiting", out.Len())
+	}
+	return s.Resume(out)
 }
 
 func (w *watched) alive(call string) {

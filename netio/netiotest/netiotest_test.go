@@ -23,7 +23,7 @@ func (u *upper) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 }
 func (*upper) Body(v [][]byte) [][]byte        { return v }
 func (*upper) Filled(int, *wire.Out) wire.Next { return wire.More }
-func (*upper) Close()                          {}
+func (*upper) Close(wire.Reason)               {}
 
 func openUpper(wire.Peer) wire.Session { return &upper{} }
 

@@ -32,7 +32,7 @@ func TestLoopsTogether(t *testing.T) {
 				out.NowMS += 10
 				r.server.Tick(loop, out.NowMS)
 			}
-			s.Close()
+			s.Close(wire.ByPeer)
 		})
 	}
 	wg.Wait()
@@ -51,7 +51,7 @@ func TestCountersAddUp(t *testing.T) {
 			for range each {
 				feedAll(t, s, []byte("incr n 1\r\nma n\r\nappend a 0 0 1\r\nx\r\n"), out)
 			}
-			s.Close()
+			s.Close(wire.ByPeer)
 		})
 	}
 	wg.Wait()

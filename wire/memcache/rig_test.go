@@ -59,7 +59,7 @@ func (r *rig) dial() *peer {
 func (p *peer) close() {
 	if !p.closed {
 		p.closed = true
-		p.session.Close()
+		p.session.Close(wire.ByPeer)
 		p.out.Drop()
 	}
 }

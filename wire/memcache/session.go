@@ -162,7 +162,7 @@ func (s *session) Filled(n int, _ *wire.Out) wire.Next {
 }
 
 // Close implements wire.Session.
-func (s *session) Close() {
+func (s *session) Close(wire.Reason) {
 	if s.state == stateBody {
 		s.worker.handle.Discard(s.store.item)
 		s.store = store{}

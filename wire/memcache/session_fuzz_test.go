@@ -184,7 +184,7 @@ func FuzzDispatcher(f *testing.F) {
 		r.t = t
 		r.restart()
 		s := r.server.Open(0, wire.Peer{}).(*session)
-		defer s.Close()
+		defer s.Close(wire.ByPeer)
 		out := &wire.Out{NowMS: startMS}
 		n, next := s.Feed(append(line, '\n'), out)
 		switch {
