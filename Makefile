@@ -7,7 +7,7 @@ COUNT   ?= 6# runs of each benchmark
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare hits compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -89,6 +89,11 @@ bench:
 # panda beside memcached and the floor, for some minutes: perf/doc.go.
 compare:
 	$(GO) run ./perf/cmd/pandaperf
+
+# Hit ratios beside memcached's, and what becomes of them when values change their
+# size, for ten minutes: perf/hits/doc.go.
+hits:
+	$(GO) run ./perf/cmd/pandahits
 
 bench-diff:
 	$(GO) tool benchstat $(OLD) $(NEW)

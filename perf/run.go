@@ -86,11 +86,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	defer os.RemoveAll(dir)
 	if o.Subject == peer.Panda && o.Panda == "" {
-		if o.Panda, err = buildPanda(ctx, dir); err != nil {
+		if o.Panda, err = BuildPanda(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
-	report := &Report{Label: o.Label, When: time.Now(), Machine: machine(), Load: loadAverage(), Rounds: o.Rounds}
+	report := &Report{Label: o.Label, When: time.Now(), Machine: Machine(), Load: LoadAverage(), Rounds: o.Rounds}
 	if o.AgainstMemcached || o.Base != "" {
 		if err := o.againstPeer(ctx, report); err != nil {
 			return nil, err
@@ -194,8 +194,8 @@ func (c *contest) versions(report *Report) error {
 	return nil
 }
 
-// buildPanda builds the binary under test as a user would.
-func buildPanda(ctx context.Context, dir string) (string, error) {
+// BuildPanda builds the binary under test as a user would.
+func BuildPanda(ctx context.Context, dir string) (string, error) {
 	program := filepath.Join(dir, "panda")
 	const source = "github.com/pandabeardb/panda/appliance/cmd/panda"
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, source).CombinedOutput()
@@ -205,8 +205,8 @@ func buildPanda(ctx context.Context, dir string) (string, error) {
 	return program, nil
 }
 
-// loadAverage is the machine's over the last minute, 0 where it is not known.
-func loadAverage() float64 {
+// LoadAverage is the machine's over the last minute, 0 where it is not known.
+func LoadAverage() float64 {
 	b, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return 0
@@ -216,8 +216,8 @@ func loadAverage() float64 {
 	return load
 }
 
-// machine names the processor and how many the kernel gives us.
-func machine() string {
+// Machine names the processor and how many the kernel gives us.
+func Machine() string {
 	name := runtime.GOARCH
 	b, err := os.ReadFile("/proc/cpuinfo")
 	for line := range bytes.Lines(b) {
