@@ -3,8 +3,12 @@
 //
 //	panda memcached -m 64    memcached's flags, also by argv[0] = memcached
 //	panda serve              a node with safe defaults
+//	panda import             fills a running cache from another (appliance/warmup)
 //	panda version
 //
 // The originals' flags are parsed by appliance/config, not by cobra, and cobra is
 // not even set up for them: tests and scripts start `panda memcached` often.
+//
+// A command with a file of its own has its flags, its texts and its display
+// there, and the work elsewhere.
 package cli
