@@ -37,8 +37,19 @@ func (sh *shard) commit(kind Kind, slot uint16, it Item) (stamp uint64) {
 	if kind == KindSet {
 		it.setStamp(stamp)
 	}
-	if r := sh.store.effects; r != nil {
-		r.Effect(Effect{kind, slot, *seq, it})
+	if r := sh.store.effects.Load(); r != nil {
+		(*r).Effect(Effect{kind, slot, *seq, it})
 	}
 	return stamp
+}
+
+// ReadEffects makes r, from now on, the reader of effects; nil: nobody reads
+// them. Any goroutine may call it at any time: an effect that happens meanwhile
+// may still go to the reader of before.
+func (s *Store) ReadEffects(r EffectReader) {
+	if r == nil {
+		s.effects.Store(nil)
+	} else {
+		s.effects.Store(&r)
+	}
 }

@@ -203,6 +203,11 @@ func (it Item) setExpiry(ms int64) {
 	binary.LittleEndian.PutUint16(b[4:], uint16(ms>>32))
 }
 
+// IdleMS is Locked.IdleMS, for who was given the item by an effect.
+func (it Item) IdleMS(nowMS int64) int64 {
+	return int64(min(idleSeconds(it.s.seconds(nowMS), it.accessed()), idleMax)) * 1000
+}
+
 // Fetched reports whether the item was read since it was stored.
 func (it Item) Fetched() bool { return it.has(bitFetched) }
 

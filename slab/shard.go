@@ -82,6 +82,9 @@ func (h *Handle) Lock(k *Key) Locked {
 	return Locked{h: h, sh: sh, k: *k}
 }
 
+// Key is the key that was locked, borrowed as Lock's is.
+func (l *Locked) Key() []byte { return l.k.Bytes }
+
 // Unlock releases the shard, then the memory of what was replaced or removed.
 func (l *Locked) Unlock() {
 	grow := l.sh.index.wantsGrow()
@@ -288,7 +291,7 @@ func (l *Locked) Accessed(it Item, nowMS int64) {
 // IdleMS is the time since the last access or the store, to the second. It
 // grows to two days and stays there.
 func (l *Locked) IdleMS(it Item, nowMS int64) int64 {
-	return int64(min(idleSeconds(l.h.s.seconds(nowMS), it.accessed()), idleMax)) * 1000
+	return it.IdleMS(nowMS)
 }
 
 // Pin keeps a large item's value in place until Handle.Release of its token.

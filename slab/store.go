@@ -52,7 +52,7 @@ type Store struct {
 	evicts    bool
 	seed      uint64
 	startMS   int64
-	effects   EffectReader
+	effects   atomic.Pointer[EffectReader]
 	zeroSeg   uint32 // an index segment that stays empty
 	domains   []domain
 	handles   []Handle
@@ -100,13 +100,14 @@ func New(c Config) (*Store, error) {
 		return nil, ErrShards
 	}
 	s := &Store{
-		classes: newClasses(), evicts: c.Evict, seed: c.Seed, startMS: c.StartMS, effects: c.Effects,
+		classes: newClasses(), evicts: c.Evict, seed: c.Seed, startMS: c.StartMS,
 		shards: make([]shard, c.Shards), shardMask: uint16(c.Shards - 1),
 	}
 	if s.seed == 0 {
 		s.seed = rand.Uint64()
 	}
 	s.nowMS.Store(c.StartMS)
+	s.ReadEffects(c.Effects)
 	if err := s.openArena(c.LimitBytes); err != nil {
 		return nil, err
 	}
