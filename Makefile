@@ -77,6 +77,7 @@ fuzz:
 golden:
 	$(GO) test ./appliance/config -run TestHelp -rewrite
 	$(GO) test ./perf -run 'TestTable|TestBench' -rewrite
+	$(GO) test ./perf/hits -run TestTable -rewrite
 	$(GO) test ./wire/compat -run Transcript -rewrite # from the originals; asks for memcached itself
 
 gen:

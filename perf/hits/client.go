@@ -49,12 +49,16 @@ func dial(network, address string, size func(uint32) int) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newClient(conn, size), nil
+}
+
+func newClient(conn net.Conn, size func(uint32) int) *client {
 	c := &client{conn: conn, in: bufio.NewReaderSize(conn, 2*valueMax), size: size, pattern: make([]byte, 2*valueMax)}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range c.pattern {
 		c.pattern[i] = byte(' ' + rng.IntN(95))
 	}
-	return c, nil
+	return c
 }
 
 func (c *client) close() { c.conn.Close() }

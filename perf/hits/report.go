@@ -66,7 +66,7 @@ func (r *Report) writeCells(w io.Writer) error {
 	fmt.Fprintf(w, "keys of %d bytes, values of %g to %g bytes, log-uniform, mean %.0f; footprint in multiples of the memory\n",
 		keySize, sizes.Min, sizes.Max, sizes.Mean())
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "trace/footprint\tkeys\t%s\t%s\tdifference\titems\titems\t\t\n", r.Ours, r.Peer)
+	fmt.Fprintf(t, "trace/footprint\tkeys\t%s\t%s\tdifference\titems of %s\tof %s\t\t\n", r.Ours, r.Peer, r.Ours, r.Peer)
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%d\t%s\t\n", c.Name, c.Keys,
@@ -77,8 +77,8 @@ func (r *Report) writeCells(w io.Writer) error {
 
 func (r *Report) writeMinutes(w io.Writer) error {
 	c := r.Calcification
-	fmt.Fprintf(w, "\nCalcification: hit ratio in %% by minute of %v, -m %d -t %d, %d requests/s, zipf %g, footprint %d times the memory\n",
-		c.Minute, MemoryMB, r.Threads, c.Rate, minuteSkew, minuteFootprint)
+	fmt.Fprintf(w, "\nCalcification: hit ratio in %% by minute of %g s, -m %d -t %d, %d requests/s, zipf %g, footprint %d times the memory\n",
+		c.Minute.Seconds(), MemoryMB, r.Threads, c.Rate, minuteSkew, minuteFootprint)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "minute\tvalues\t%s\t%s\tdifference\t\t\n", r.Ours, r.Peer)
 	for i, m := range r.Minutes {
