@@ -61,17 +61,18 @@ func (s *spool) put(key []byte) bool {
 // seal moves the tail on: to memory, to the file, or, when there can be none,
 // to memory after a while.
 func (s *spool) seal() {
-	if s.read == s.written && len(s.memory) < blocksInMemory || s.spill() {
+	if s.full() && s.spill() {
 		return
 	}
-	for s.read != s.written || len(s.memory) >= blocksInMemory {
-		if s.broken {
-			break
-		}
+	for s.full() && !s.broken {
 		s.changed.Wait()
 	}
 	s.keep()
 }
+
+// full reports whether the tail may not go to memory: that has no room, or what
+// is in the file comes first.
+func (s *spool) full() bool { return s.read != s.written || len(s.memory) >= blocksInMemory }
 
 // keep moves the tail to memory.
 func (s *spool) keep() {

@@ -21,15 +21,17 @@ type worker struct {
 	*run
 	source, target *peer
 	asked          chan batch
-	carried        chan int64 // how many items of a batch were sent to the target
-	head           []byte     // scratch of carry
+	begun          chan struct{} // a batch is on its way to the target
+	carried        chan int64    // it is there: so many items of it were sent
+	head           []byte        // scratch of carry
 }
 
 func newWorker(r *run, source, target *peer) *worker {
 	return &worker{
 		run: r, source: source, target: target,
 		asked:   make(chan batch, batchesUnderWay),
-		carried: make(chan int64, batchesUnderWay),
+		begun:   make(chan struct{}, batchesUnderWay),
+		carried: make(chan int64, batchesUnderWay+1),
 	}
 }
 
@@ -78,8 +80,13 @@ func (w *worker) request(ctx context.Context, b batch) error {
 
 // carry turns values into stores.
 func (w *worker) carry(ctx context.Context) error {
-	defer close(w.carried)
+	defer close(w.begun)
 	for b := range w.asked {
+		select {
+		case w.begun <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		sent, err := w.answer(b)
 		if err != nil {
 			return err
@@ -88,11 +95,7 @@ func (w *worker) carry(ctx context.Context) error {
 		if err := w.target.w.Flush(); err != nil {
 			return err
 		}
-		select {
-		case w.carried <- sent:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		w.carried <- sent // has room: for what begun has, and the one that confirm took from there
 	}
 	return nil
 }
@@ -157,31 +160,45 @@ func (p *peer) skip(size int) error {
 	return p.lost(err)
 }
 
-// confirm takes the target's replies: of what was stored there are none.
-func (w *worker) confirm(context.Context) error {
-	for sent := range w.carried {
-		for ended := false; !ended; {
-			r, err := w.target.reply()
-			if err != nil {
-				return err
-			}
-			switch r.Kind {
-			case ReplyEnd:
-				w.progress.add(Stored, sent)
-				ended = true
-			case ReplyStored: // a target that does not mind q
-			case ReplyKept:
-				w.progress.add(Kept, 1)
-				sent--
-			case ReplyError:
-				w.progress.refuse(refused(r.Text), r.Text)
-				sent--
-			default:
-				return fmt.Errorf("%s: %w: %.80q", w.target.name, ErrReply, r.Text)
-			}
+// confirm takes the target's replies, as they come: a target whose replies are
+// not read stops reading.
+func (w *worker) confirm(ctx context.Context) error {
+	for range w.begun {
+		failed, err := w.failures()
+		if err != nil {
+			return err
+		}
+		select {
+		case sent := <-w.carried:
+			w.progress.add(Stored, sent-failed)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	return nil
+}
+
+// failures takes the replies to a batch: what was stored has none.
+func (w *worker) failures() (failed int64, err error) {
+	for {
+		r, err := w.target.reply()
+		if err != nil {
+			return failed, err
+		}
+		switch r.Kind {
+		case ReplyEnd:
+			return failed, nil
+		case ReplyStored:
+			continue // a target that does not mind q
+		case ReplyKept:
+			w.progress.add(Kept, 1)
+		case ReplyError:
+			w.progress.refuse(refused(r.Text), r.Text)
+		default:
+			return failed, fmt.Errorf("%s: %w: %.80q", w.target.name, ErrReply, r.Text)
+		}
+		failed++
+	}
 }
 
 // refused sorts a target's errors.
