@@ -1,0 +1,217 @@
+package checker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pandabeardb/panda/perf/probe"
+)
+
+// Counts is what was done.
+type Counts struct {
+	Requests   int64
+	Values     int64 // compared byte for byte
+	Bytes      int64 // of them
+	Hits       int64
+	Misses     int64
+	Refused    int64 // SERVER_ERROR out of memory
+	Reconnects int64
+	Abandoned  int64 // connections closed with requests under way
+}
+
+func (c *Counts) add(o *Counts) {
+	c.Requests += o.Requests
+	c.Values += o.Values
+	c.Bytes += o.Bytes
+	c.Hits += o.Hits
+	c.Misses += o.Misses
+	c.Refused += o.Refused
+	c.Reconnects += o.Reconnects
+	c.Abandoned += o.Abandoned
+}
+
+// Report is what a check found when nothing was wrong.
+type Report struct {
+	Counts
+	Elapsed time.Duration
+	Flushes int
+	Limits  int // cache_memlimit
+	Crawls  int
+	Dumps   int // lru_crawler metadump, read to the end
+	Dumped  int // lines of them
+	Refusal string
+	Probe   []probe.Sample
+}
+
+// run is one check.
+type run struct {
+	clock
+	config  Config
+	stopped atomic.Bool
+	flushes flushes
+	shared  []*shared
+	clients []*client
+}
+
+// Run checks a server until the time is over or an answer is wrong, which is the
+// error then (a *Wrong).
+func Run(ctx context.Context, config Config) (*Report, error) {
+	config = config.withDefaults()
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	r := &run{config: config, clock: clock{start: time.Now(), slack: config.Slack}}
+	defer context.AfterFunc(ctx, func() { r.stopped.Store(true) })()
+	for i := range config.SharedKeys {
+		r.shared = append(r.shared, newShared(i, config.Clients))
+	}
+	p, err := probe.Start(config.Network, config.Address, probeEvery, "get probe\r\n", "END\r\n")
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{}
+	err = r.talk(report)
+	report.Elapsed = r.now()
+	samples, probeErr := p.Stop()
+	report.Probe = samples
+	for _, c := range r.clients {
+		report.Counts.add(&c.counts)
+	}
+	return report, errors.Join(err, probeErr, context.Cause(ctx))
+}
+
+// probeEvery is the pace of the connection that measures.
+const probeEvery = 5 * time.Millisecond
+
+// talk runs all clients, and the operator beside them.
+func (r *run) talk(report *Report) error {
+	errs := make(chan error, r.config.Clients+1)
+	var all sync.WaitGroup
+	start := func(f func() error) {
+		all.Go(func() {
+			if err := f(); err != nil {
+				r.stopped.Store(true)
+				errs <- err
+			}
+		})
+	}
+	for i := range r.config.Clients {
+		c := newClient(r, i)
+		r.clients = append(r.clients, c)
+		start(func() error {
+			defer c.close()
+			return c.loop()
+		})
+	}
+	start(func() error { return (&operator{run: r, report: report}).loop() })
+	all.Wait()
+	close(errs)
+	return <-errs
+}
+
+// interrupt ends the connection in one of the ways that clients do.
+func (c *client) interrupt() error {
+	switch c.random.IntN(3) {
+	case 0: // half of a value: the old one must stay
+		e := c.pick()
+		ch := c.drawn(e, 10+c.size())
+		c.out = c.out[:0]
+		c.appendStore("set", e, &ch, 0, false)
+		if _, err := c.conn.Write(c.out[:len(c.out)-ch.length()/2-2]); err != nil {
+			return fmt.Errorf("writing half a value: %w", err)
+		}
+	case 1: // requests under way: nobody knows what became of these keys
+		c.abandon()
+	}
+	return c.dial()
+}
+
+// abandon sends a batch whose replies it does not wait for. Its keys are left
+// behind for others, since the requests may run at any time from now on.
+func (c *client) abandon() {
+	c.out, c.batch = c.out[:0], c.batch[:0]
+	for range 1 + c.random.IntN(c.run.config.Depth) {
+		c.compose()
+	}
+	left := map[*entry]bool{}
+	for _, r := range c.batch {
+		left[r.entry] = true
+	}
+	for i, e := range c.entries {
+		if left[e] {
+			c.entries[i] = &entry{key: c.keyName(i) + fmt.Sprintf("g%d", c.random.Uint32())}
+		}
+	}
+	c.counts.Abandoned++
+	if c.conn.SetWriteDeadline(time.Now().Add(time.Millisecond)) == nil {
+		_, _ = c.conn.Write(c.out[:c.random.IntN(len(c.out)+1)]) // what does not go out need not
+	}
+}
+
+// String is a report for people.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d requests in %v, %d values compared (%d MB), %d hits, %d misses, %d refused, %d reconnects (%d with requests under way)\n",
+		r.Requests, r.Elapsed.Round(time.Millisecond), r.Values, r.Bytes>>20, r.Hits, r.Misses, r.Refused, r.Reconnects, r.Abandoned)
+	fmt.Fprintf(&b, "beside them: %d flush_all, %d cache_memlimit, %d crawls, %d metadumps of %d lines", r.Flushes, r.Limits, r.Crawls, r.Dumps, r.Dumped)
+	if r.Refusal != "" {
+		fmt.Fprintf(&b, " (refused: %s)", r.Refusal)
+	}
+	q := probe.Quantiles(r.Probe, 0.5, 0.99, 0.999, 1)
+	fmt.Fprintf(&b, "\nprobe: %d replies, p50 %v, p99 %v, p99.9 %v, slowest %v\n", len(r.Probe), q[0], q[1], q[2], q[3])
+	return b.String()
+}
+
+// operator is the connection that turns knobs.
+type operator struct {
+	run    *run
+	report *Report
+	client
+}
+
+// operatorEvery is the pause between two of its commands, about.
+const operatorEvery = 300 * time.Millisecond
+
+func (o *operator) loop() error {
+	o.client = client{run: o.run, id: -1, random: rand.New(rand.NewPCG(o.run.config.Seed, 0)), spoken: make([]spoken, conversationMax)}
+	c := &o.client
+	if err := c.dial(); err != nil {
+		return err
+	}
+	defer c.close()
+	config := &o.run.config
+	nextFlush := config.FlushEvery
+	for o.run.now() < config.Duration && !o.run.stopped.Load() {
+		time.Sleep(operatorEvery/2 + time.Duration(c.random.Int64N(int64(operatorEvery))))
+		c.out, c.batch = c.out[:0], c.batch[:0]
+		if config.FlushEvery > 0 && o.run.now() > nextFlush {
+			nextFlush += config.FlushEvery
+			o.flush()
+		} else {
+			o.turnKnob()
+		}
+		if err := c.speak(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *operator) turnKnob() {
+	switch n := o.random.IntN(4); {
+	case n == 0 && o.run.config.LimitMoves:
+		o.limit()
+	case n == 1:
+		o.crawl()
+	case n == 2:
+		o.dump()
+	default:
+		o.stats()
+	}
+}

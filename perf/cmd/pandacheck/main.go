@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pandabeardb/panda/perf/checker"
+	"github.com/pandabeardb/panda/perf/peer"
+)
+
+// errUsage says that the command line is not one of ours.
+var errUsage = errors.New("usage: pandacheck soak [flags]")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	held, err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "pandacheck:", err)
+		os.Exit(2)
+	case !held:
+		os.Exit(1)
+	}
+}
+
+// settings are the flags that all checks share.
+type settings struct {
+	subject, panda, memcached, extra string
+	duration                         time.Duration
+	seed                             uint64
+	threads, memoryMB, clients       int
+	quick                            bool
+	out, log                         io.Writer
+}
+
+// checks are the subcommands.
+var checks = map[string]func(context.Context, *settings) (held bool, err error){
+	"soak": soak,
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held bool, err error) {
+	if len(args) == 0 || checks[args[0]] == nil {
+		return false, errUsage
+	}
+	s := &settings{out: stdout, log: stderr}
+	f := flag.NewFlagSet("pandacheck "+args[0], flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&s.subject, "subject", "panda", "what is checked: panda, or memcached")
+	f.StringVar(&s.panda, "panda", "", "panda `binary`; default: built from the source of this module")
+	f.StringVar(&s.memcached, "memcached", "", "memcached `binary`; default: from PATH")
+	f.StringVar(&s.extra, "extra", "", "more `flags` for the server")
+	f.DurationVar(&s.duration, "duration", 0, "how long; 0: the check's own")
+	f.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "of what is drawn")
+	f.IntVar(&s.threads, "threads", 2, "of the server")
+	f.IntVar(&s.memoryMB, "memory", 0, "of the server, in `MB`; 0: the check's own")
+	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
+	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
+	if err := f.Parse(args[1:]); err != nil {
+		return false, err
+	}
+	if f.NArg() > 0 {
+		return false, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	dir, err := os.MkdirTemp("", "pandacheck")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	if s.panda == "" && peer.Kind(s.subject) == peer.Panda {
+		if s.panda, err = peer.Build(ctx, dir); err != nil {
+			return false, err
+		}
+	}
+	return checks[args[0]](ctx, s)
+}
+
+// spec is the server under test.
+func (s *settings) spec(memoryMB int) peer.Spec {
+	p := peer.Spec{Kind: peer.Kind(s.subject), Binary: s.panda, Threads: s.threads, MemoryMB: memoryMB, Extra: strings.Fields(s.extra)}
+	if p.Kind == peer.Memcached {
+		p.Binary = s.memcached
+	}
+	if s.memoryMB > 0 {
+		p.MemoryMB = s.memoryMB
+	}
+	return p
+}
+
+// lasts is the duration of a check: what was asked, else quick or full.
+func (s *settings) lasts(quick, full time.Duration) time.Duration {
+	switch {
+	case s.duration > 0:
+		return s.duration
+	case s.quick:
+		return quick
+	}
+	return full
+}
+
+// soak is ten minutes of mixed load with eviction, expiry, moves, limits that
+// change and large items.
+func soak(ctx context.Context, s *settings) (bool, error) {
+	spec := s.spec(64)
+	server, err := peer.Start(spec)
+	if err != nil {
+		return false, err
+	}
+	config := checker.Config{
+		Network: server.Network, Address: server.Address, Duration: s.lasts(20*time.Second, 10*time.Minute),
+		Clients: s.clients, Evicts: true, MemoryMB: spec.MemoryMB, LimitMoves: true, FlushEvery: 17 * time.Second, Seed: s.seed,
+	}
+	if spec.Kind == peer.Memcached {
+		config.Slack = 1500 * time.Millisecond // its clock ticks once a second
+	}
+	fmt.Fprintf(s.log, "soak: %v, seed %d, %v\n", spec.Kind, s.seed, config.Duration)
+	report, err := checker.Run(ctx, config)
+	err = errors.Join(err, server.Stop())
+	if report != nil {
+		fmt.Fprint(s.out, report)
+	}
+	var wrong *checker.Wrong
+	if errors.As(err, &wrong) {
+		fmt.Fprintln(s.out, err)
+		return false, nil
+	}
+	if err == nil {
+		fmt.Fprintln(s.out, "soak: no wrong answer")
+	}
+	return err == nil, err
+}
