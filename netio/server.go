@@ -188,6 +188,15 @@ func (s *Server) close() {
 	s.loops = nil
 }
 
+// Listeners are the addresses that are listened on, each with its descriptor.
+// Start must have been called.
+func (s *Server) Listeners() (list []wire.Peer) {
+	for _, ln := range s.listeners {
+		list = append(list, wire.Peer{FD: ln.fd, Network: ln.network, Local: ln.local})
+	}
+	return list
+}
+
 // Transport sums over the loops.
 func (s *Server) Transport() wire.Transport {
 	t := wire.Transport{

@@ -27,12 +27,26 @@ func deleteKey(w *worker, _ *session) progress {
 		w.server.prefixes.delete(w.server.config.StatsPrefix, key)
 	}
 	hk := w.key(key)
-	if w.remove(hk) {
+	l := w.handle.Lock(hk)
+	it, found := w.find(&l)
+	if found {
+		w.removeTraced(&l, it, "delete")
+	}
+	l.Unlock()
+	if found {
 		w.count(deleteHits)
 		return w.reply("DELETED\r\n")
 	}
 	w.count(deleteMisses)
 	return w.reply(replyNotFound)
+}
+
+// removeTraced removes a locked item as a client's command says.
+func (w *worker) removeTraced(l *slab.Locked, it slab.Item, command string) {
+	if w.trace.streams&streamDeletions != 0 {
+		w.traceDelete(it, command)
+	}
+	l.Remove(it)
 }
 
 func touch(w *worker, _ *session) progress {
@@ -221,8 +235,8 @@ func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) 
 	moved.WriteAt(w.scratch, 0)
 	pad(moved, len(w.scratch))
 	again := w.handle.Lock(hk)
-	now, found := w.find(&again)
-	if !found || versionOf(now) != seen {
+	now, found := w.findAgain(&again)
+	if found != slab.Hit || versionOf(now) != seen {
 		again.Unlock()
 		w.handle.Discard(moved)
 		return retry

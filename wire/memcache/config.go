@@ -177,6 +177,14 @@ type Env struct {
 	// commands are unknown, as in memcached.
 	ClusterNodes func() string
 
+	// Listeners are the addresses that are listened on, with their descriptors,
+	// for `stats conns`; nil: none is shown.
+	Listeners func() []wire.Peer
+
+	// Wake has a loop resume its parked sessions soon. Called on any loop, so it
+	// must not wait. nil: watchers get their lines on ticks only.
+	Wake func(loop int)
+
 	// SetVerbosity hears of the verbosity command; nil: nobody does.
 	SetVerbosity func(level int)
 

@@ -14,7 +14,10 @@ const (
 	newFlagTokens = 20
 )
 
-func metaNoop(w *worker, _ *session) progress { return w.say("MN\r\n") }
+func metaNoop(w *worker, _ *session) progress {
+	w.sentAt = w.requests - 1
+	return w.say("MN\r\n")
+}
 
 // metaStart checks a meta command's line up to its flags, which begin at token
 // first, and reads them. text is the error, "" for none; inFlags says that it

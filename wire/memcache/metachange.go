@@ -51,7 +51,7 @@ func (w *worker) strike(hk *slab.Key) outcome {
 	case f.Invalidate:
 		return w.invalidate(&l, it)
 	default:
-		l.Remove(it)
+		w.removeTraced(&l, it, "md")
 		l.Unlock()
 		w.count(deleteHits)
 		return stored
@@ -102,17 +102,24 @@ func (w *worker) putEmpty(hk *slab.Key, seen itemVersion, empty slab.Item) outco
 	f := &w.flags
 	empty.SetStale(f.Invalidate)
 	again := w.handle.Lock(hk)
-	now, found := w.find(&again)
+	now, found := w.find(&again) // in memcached a store of its own
 	if !found || versionOf(now) != seen {
 		again.Unlock()
 		w.handle.Discard(empty)
 		return retry
 	}
+	expiresAtMS, class := empty.ExpiresAtMS(), int(w.server.classOf(empty))
 	cas := again.Put(empty, w.now)
-	again.Unlock()
+	if w.trace.streams&streamMutations != 0 {
+		w.traceStore(hk.Bytes, modeSet, traceOutcomes[placed(cas)], expiresAtMS, class, 0)
+	}
 	if !f.Invalidate {
 		w.count(deleteHits)
+		if w.trace.streams&streamDeletions != 0 && cas != 0 {
+			w.traceDelete(empty, "md")
+		}
 	}
+	again.Unlock()
 	return placed(cas)
 }
 
@@ -121,12 +128,12 @@ func (w *worker) putEmpty(hk *slab.Key, seen itemVersion, empty slab.Item) outco
 // enough for the empty one; if not, the item is as one that was evicted.
 func (w *worker) strikeWhole(hk *slab.Key, seen itemVersion, spec slab.Spec) outcome {
 	l := w.handle.Lock(hk)
-	now, found := w.find(&l)
-	if !found || versionOf(now) != seen {
+	now, found := w.findAgain(&l)
+	if found != slab.Hit || versionOf(now) != seen {
 		l.Unlock()
 		return retry
 	}
-	l.Remove(now)
+	w.removeTraced(&l, now, "md")
 	l.Unlock()
 	w.count(deleteHits)
 	empty, err := w.handle.Reserve(hk, spec)
@@ -135,7 +142,7 @@ func (w *worker) strikeWhole(hk *slab.Key, seen itemVersion, spec slab.Spec) out
 	}
 	empty.SetStale(w.flags.Invalidate)
 	again := w.handle.Lock(hk)
-	if _, found := w.find(&again); found { // another client was faster
+	if _, found := w.findAgain(&again); found == slab.Hit { // another client was faster
 		again.Unlock()
 		w.handle.Discard(empty)
 		return stored
@@ -235,8 +242,12 @@ func (w *worker) seed(hk *slab.Key, d *delta, end int) (o outcome, created bool)
 		w.handle.Discard(it)
 		return exists, false
 	}
+	class := int(w.server.classOf(it))
 	cas := l.Put(it, w.now)
 	l.Unlock()
+	if w.trace.streams&streamMutations != 0 {
+		w.traceStore(hk.Bytes, modeAdd, traceOutcomes[placed(cas)], spec.ExpiresAtMS, class, spec.ValueLen)
+	}
 	d.value, d.cas, d.beforeMS = f.Initial, w.shown(cas), 0
 	return placed(cas), true
 }

@@ -56,7 +56,15 @@ func (g *fetch) plan(w *worker) {
 func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 	f := &w.flags
 	l := w.handle.Lock(hk)
-	it, found := w.find(&l)
+	var it slab.Item
+	var found bool
+	if g.stub.IsNil() {
+		it, found = w.find(&l)
+	} else {
+		var again slab.Lookup
+		it, again = w.findAgain(&l)
+		found = again == slab.Hit
+	}
 	if !found {
 		return w.fetchMiss(hk, g, &l)
 	}

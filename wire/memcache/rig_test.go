@@ -81,7 +81,7 @@ func (p *peer) send(in string) string {
 		case wire.Close:
 			p.close()
 			return reply + "<EOF>"
-		case wire.More:
+		case wire.More, wire.Park:
 			return reply
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/puzpuzpuz/xsync/v3"
+
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
@@ -28,6 +30,8 @@ type Server struct {
 	clock       debugClock
 	prefixes    prefixStats
 	baseline    baseline
+	connections *connections
+	trace       trace
 }
 
 // New returns a Server. It starts nothing.
@@ -60,23 +64,33 @@ func New(config Config, env Env) (*Server, error) {
 	s.verbosity.Store(int64(config.Verbosity))
 	s.limitBytes.Store(set.MaxBytes)
 	s.prefixes.enabled.Store(config.StatsDetail)
+	s.connections = xsync.NewMapOf[int, *connection]()
+	s.trace.evictions.server = s
 	for i := range env.Loops {
-		s.workers = append(s.workers, newWorker(s, env.Store.Handle(i)))
+		w := newWorker(s, env.Store.Handle(i))
+		w.loop = i
+		s.workers = append(s.workers, w)
 	}
 	return s, nil
 }
 
 // Open makes the session of a new connection of a loop.
 func (s *Server) Open(loop int, peer wire.Peer) wire.Session {
-	return &session{worker: s.workers[loop]}
+	w := s.workers[loop]
+	c := &session{worker: w, fd: int32(peer.FD)}
+	c.enter(peer, w.seenMS)
+	w.traceOpen(&c.conn.peer)
+	return c
 }
 
 // Tick does a loop's periodic work: a delayed flush_all, the store's small
 // steps. Call it on the loop's goroutine, at least once a second.
 func (s *Server) Tick(loop int, nowMS int64) {
-	now := s.now(nowMS)
+	now, w := s.now(nowMS), s.workers[loop]
+	w.seenMS = nowMS
 	s.flushDue(now)
-	s.workers[loop].handle.Tick(now)
+	w.handle.Tick(now)
+	w.traceTick()
 }
 
 // worker is what the sessions of one loop share: the loop's way into the
@@ -85,8 +99,10 @@ type worker struct {
 	counters // first: its padding keeps loops apart
 
 	server  *Server
+	loop    int
 	handle  *slab.Handle
 	dialect ascii.Dialect
+	seenMS  int64 // the loop's time as of the last tick or turn
 
 	// Of the turn that runs, see turn.go.
 	out      *wire.Out
@@ -94,7 +110,9 @@ type worker struct {
 	requests int
 	work     int
 	start    int
+	sentAt   int  // requests left when mn had the replies sent
 	flushing bool // a flush_all covers this second: nothing is present
+	trace    tracer
 
 	// Of the command that runs.
 	noreply bool
@@ -109,7 +127,7 @@ type worker struct {
 }
 
 func newWorker(s *Server, h *slab.Handle) *worker {
-	return &worker{server: s, handle: h, dialect: s.dialect}
+	return &worker{server: s, handle: h, dialect: s.dialect, seenMS: s.env.StartedAtMS}
 }
 
 // reply answers a classic command, which noreply silences, errors too.
@@ -132,20 +150,31 @@ func (w *worker) noteNoreply() { w.noreply = string(w.request.Last()) == "norepl
 // find looks a locked key up, and counts what it did not find because of its
 // age or of flush_all.
 func (w *worker) find(l *slab.Locked) (slab.Item, bool) {
+	it, found := w.findAgain(l)
+	if w.trace.streams&streamFetchers != 0 {
+		w.traceFetch(l.Key(), it, found)
+	}
+	return it, found == slab.Hit
+}
+
+// findAgain is find for a request that looks once more, of which the trace
+// tells once.
+func (w *worker) findAgain(l *slab.Locked) (slab.Item, slab.Lookup) {
 	it, found := l.Find(w.now)
 	switch found {
 	case slab.Hit:
 		if !w.flushing {
-			return it, true
+			return it, slab.Hit
 		}
 		l.Remove(it)
 		w.count(getFlushed)
+		found = slab.Flushed
 	case slab.Expired:
 		w.count(getExpired)
 	case slab.Flushed:
 		w.count(getFlushed)
 	}
-	return slab.Item{}, false
+	return slab.Item{}, found
 }
 
 // cas is an item's token as clients see it.

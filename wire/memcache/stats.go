@@ -43,7 +43,10 @@ func stats(w *worker, s *session) progress {
 		server.appendSettings(w)
 	case w.is(sub, "cachedump"):
 		return w.cachedump()
-	case w.is(sub, "conns"), w.is(sub, "extstore"):
+	case w.is(sub, "conns"):
+		w.walked()
+		server.appendConns(w, int(s.fd))
+	case w.is(sub, "extstore"):
 		return w.say(replyError)
 	case string(sub) == "sizes" && !server.config.Settings.TrackSizes:
 		w.say("STAT sizes_status disabled\r\n")
@@ -125,6 +128,7 @@ func (s *Server) transport() wire.Transport {
 func (s *Server) reset() {
 	s.resetCounters()
 	s.prefixes.clear()
+	s.trace.reset()
 	s.env.Store.ResetStats()
 	s.baseline.mu.Lock()
 	s.baseline.transport = s.transport()
@@ -315,8 +319,9 @@ func (s *Server) appendMachinery(l *statList) {
 	if set.LRUMaintainerThread {
 		l.zeros("lru_maintainer_juggles")
 	}
-	l.zeros("malloc_fails", "log_worker_dropped", "log_worker_written", "log_watcher_skipped", "log_watcher_sent",
-		"log_watchers", "unexpected_napi_ids", "round_robin_fallback")
+	l.zeros("malloc_fails")
+	s.trace.appendStats(l)
+	l.zeros("unexpected_napi_ids", "round_robin_fallback")
 }
 
 func (s *Server) appendItems(l *statList, st *slab.Stats) {

@@ -135,6 +135,13 @@ func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
 	} else {
 		w.count(storeTooLarge)
 	}
+	if w.trace.streams&streamMutations != 0 {
+		status := traceTooLarge
+		if text == replyNoMemory {
+			status = traceOutcomes[noMemory]
+		}
+		w.traceStore(key, st.mode, status, 0, 0, 0)
+	}
 	if st.mode == modeSet || st.meta {
 		w.remove(hk)
 	}
@@ -221,6 +228,20 @@ var outcomeReplies = [...]string{
 // put stores a filled item as its mode says, or discards it. cas and size are
 // those of the item that was stored.
 func (w *worker) put(st *store, hk *slab.Key) (o outcome, cas uint64, size int) {
+	if w.trace.streams&streamMutations == 0 {
+		return w.place(st, hk)
+	}
+	t := &w.trace
+	t.key = append(t.key[:0], hk.Bytes...) // the item may be gone behind place
+	t.expiryMS, t.flags = st.item.ExpiresAtMS(), st.item.Flags()
+	o, cas, size = w.place(st, hk)
+	class := w.server.class(w.server.itemTotal(len(t.key), t.flags, size))
+	w.traceStore(t.key, st.mode, traceOutcomes[o], t.expiryMS, class, size)
+	return o, cas, size
+}
+
+// place is put without a line of the trace.
+func (w *worker) place(st *store, hk *slab.Key) (o outcome, cas uint64, size int) {
 	if st.mode == modeAppend || st.mode == modePrepend {
 		return w.extend(st, hk)
 	}
@@ -228,7 +249,7 @@ func (w *worker) put(st *store, hk *slab.Key) (o outcome, cas uint64, size int) 
 		l := w.handle.Lock(hk)
 		keepMS := int64(0)
 		o = stored
-		if st.mode != modeSet {
+		if st.mode != modeSet || w.trace.streams&streamFetchers != 0 {
 			o, keepMS = w.admit(st, &l)
 		}
 		if o == stored {
@@ -310,6 +331,7 @@ func (w *worker) remake(st *store, hk *slab.Key, expiresAtMS int64) bool {
 		return false
 	}
 	it.SetKeyEncoded(st.item.KeyEncoded())
+	w.trace.expiryMS = expiresAtMS
 	w.copied(st.len)
 	it.CopyValue(0, st.item)
 	hk.Bytes = it.Key()
@@ -352,6 +374,7 @@ func (w *worker) extend(st *store, hk *slab.Key) (o outcome, cas uint64, size in
 		switch o {
 		case stored:
 			w.handle.Discard(st.item)
+			w.trace.expiryMS, w.trace.flags = x.spec.ExpiresAtMS, x.spec.Flags
 			return o, cas, x.spec.ValueLen
 		case retry:
 		default:
@@ -408,8 +431,8 @@ func (w *worker) extendPut(st *store, hk *slab.Key, x *extension) (o outcome, ca
 		longer.CopyPinned(oldAt, x.value)
 	}
 	l := w.handle.Lock(hk)
-	old, found := w.find(&l)
-	if !found || versionOf(old) != x.seen {
+	old, found := w.findAgain(&l)
+	if found != slab.Hit || versionOf(old) != x.seen {
 		l.Unlock()
 		w.handle.Discard(longer)
 		return retry, 0

@@ -24,6 +24,8 @@ const (
 func (w *worker) beginTurn(out *wire.Out) {
 	w.out = out
 	w.now = out.NowMS
+	w.seenMS = w.now
+	w.traceTurn()
 	s := w.server
 	if s.debugging.Load() {
 		w.now = s.now(w.now)
@@ -31,11 +33,15 @@ func (w *worker) beginTurn(out *wire.Out) {
 	w.flushing = s.flushSecond.Load() != noFlush && s.flushDue(w.now)
 	w.requests = s.turnRequests
 	w.work = turnWork
+	w.sentAt = w.requests
 	w.start = out.Len()
 }
 
 func (w *worker) endTurn() {
 	w.publish()
+	if w.trace.streams != 0 {
+		w.traceEnd()
+	}
 	w.out = nil
 	w.ahead.count, w.ahead.next = 0, 0 // its keys lie in the input, which is gone
 }
