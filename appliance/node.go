@@ -83,6 +83,8 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		Store:        n.store,
 		Loops:        c.Loops,
 		Transport:    n.net.Transport,
+		Listeners:    n.net.Listeners,
+		Wake:         n.net.Wake,
 		Shutdown:     n.requestShutdown,
 		ClusterNodes: n.clusterNodes(),
 		SetVerbosity: n.setVerbosity,
