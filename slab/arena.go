@@ -22,23 +22,26 @@ func (it Item) ref() ref {
 
 func (s *Store) item(r ref) Item { return Item{s.at(r), s} }
 
-// run is what the store knows of one run. class and domain change under the
-// arena's lock, while no chunk of the run is out; scanned changes under both
-// that lock and the list's; the rest belongs to the list of the run's class,
-// and next of a free run to the arena.
+// run is what the store knows of one run. class, domain, queue and the queue's
+// links change under the arena's lock, and the first three only while no chunk of
+// the run is out; scanned changes under the list's lock; the rest belongs to the
+// list of the run's class, and next of a free run to the arena.
 type run struct {
 	class  uint8
 	domain uint8
+	queue  queue
+	was    uint8 // 1 + its class before it was free; 0: it was never used
 	// scanned: eviction walks over the run, so it must keep its class, and no
 	// chunk of it is handed out.
 	scanned bool
-	used    bool   // was cut before: the first words of its chunks are not zero
 	listed  bool   // in the class's list of runs with free chunks
 	free    uint16 // free chunks, the fresh ones included
 	fresh   uint16 // chunks from here on were never handed out
 	head    uint16 // first free chunk + 1; the others hang on it
 	next    uint32 // in the class's list, or the free list
 	prev    uint32
+	older   uint32 // in its queue
+	newer   uint32
 	owner   uint64 // atomic: of a piece, its item
 }
 
@@ -54,28 +57,34 @@ type arena struct {
 	// ceiling is the limit, or what was in use when the limit shrank: until ticks
 	// have evicted the difference, memory may be exchanged but not added.
 	ceiling int
-	hand    uint32 // where eviction goes on
+	queues  [queueCount]runQueue
+	victims uint32 // how many runs eviction has asked for
 }
 
-// available is the number of runs that can be handed out. The index keeps some
-// for its next growth when items ask.
-func (a *arena) available(forIndex bool) bool {
+// available is the number of runs that can be handed out. Some are kept, which
+// only the next growth of the index and eviction itself may take.
+func (a *arena) available(kept bool) bool {
 	n := a.ceiling - a.inUse
-	if !forIndex {
+	if !kept {
 		n -= a.kept()
 	}
 	return n > 0 && (a.free != 0 || int(a.fresh) < len(a.runs))
 }
 
-// kept is the number of runs that are kept for the next growth of the index.
-func (a *arena) kept() int { return a.index/4 + 1 }
+// keptForEviction is what eviction keeps to copy what it keeps of a run into:
+// one, and it is back when the run is free.
+const keptForEviction = 1
 
-// takeRun hands out a run for class and domain, or 0. A piece says its owner.
-func (s *Store) takeRun(class, domain uint8, owner ref) uint32 {
+// kept is the number of runs that items do not get.
+func (a *arena) kept() int { return a.index/growLeast + 1 + keptForEviction }
+
+// takeRun hands out a run for class, domain and queue, or 0. A piece says its
+// owner. kept: it may be one of those that are kept.
+func (s *Store) takeRun(class, domain uint8, q queue, owner ref, kept bool) uint32 {
 	a := &s.arena
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.available(class == classIndex) {
+	if !a.available(kept) {
 		return 0
 	}
 	id := a.free
@@ -92,6 +101,7 @@ func (s *Store) takeRun(class, domain uint8, owner ref) uint32 {
 	}
 	r := &a.runs[id]
 	r.class, r.domain, r.next, r.prev = class, domain, 0, 0
+	a.enqueue(id, q)
 	atomic.StoreUint64(&r.owner, uint64(owner))
 	return id
 }
@@ -108,14 +118,15 @@ func (a *arena) give(id uint32) {
 	if r.class == classIndex {
 		a.index--
 	}
-	r.class, r.used, r.listed = classFree, true, false
+	a.dequeue(id)
+	r.was, r.class, r.listed = r.class+1, classFree, false
 	r.next, a.free = a.free, id
 	a.inUse--
 }
 
 // allocRun allocates a whole run for a piece of owner, evicting if it must.
-func (h *Handle) allocRun(owner ref) (ref, error) {
-	if id := h.s.takeRun(classPiece, 0, owner); id != 0 {
+func (h *Handle) allocRun(owner ref, q queue) (ref, error) {
+	if id := h.s.takeRun(classPiece, 0, q, owner, false); id != 0 {
 		return runRef(id), nil
 	}
 	if h.s.hopeless() {
@@ -124,10 +135,10 @@ func (h *Handle) allocRun(owner ref) (ref, error) {
 	h.freeSpare()
 	h.s.collect()
 	for range h.s.attempts() {
-		if id := h.s.takeRun(classPiece, 0, owner); id != 0 {
+		if id := h.s.takeRun(classPiece, 0, q, owner, false); id != 0 {
 			return runRef(id), nil
 		}
-		if !h.s.reclaim(classPiece) {
+		if !h.s.reclaim() {
 			break
 		}
 	}

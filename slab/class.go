@@ -6,11 +6,11 @@ const (
 	runSize  = 1 << runShift // what a class takes at a time: about 500 small items, 2 of the largest
 	minChunk = 32            // header, a short key, a short value
 	maxChunk = runSize / 2   // larger memory comes as pieces, see large.go
-	// fineMax: most items of most caches are below it, and 8 bytes are much of them;
-	// as fine steps above it would cost more in half-filled runs than they save.
-	fineMax = 256
+	// fineMax: 8 bytes are much of what is smaller; as fine steps above it would cost
+	// more in half-filled runs than they save.
+	fineMax = 160
 
-	segShift = 12
+	segShift = 10
 	segSize  = 1 << segShift // one index segment
 )
 
@@ -21,6 +21,7 @@ const (
 	classIndex   = 254 // cut into index segments
 	classPiece   = 253 // one whole piece of a large item
 	classReserve = 252 // run 0, so that a zero reference is none
+	classGhost   = 251 // the ghosts of evicted items
 )
 
 // classes are the chunk sizes: 8 bytes apart up to fineMax, then each about an

@@ -12,13 +12,20 @@ import (
 // meets the rest only to free, or when its own has nothing.
 type domain struct {
 	id      uint8
+	queue   queue
 	classes [maxClasses]freeList
 }
 
 const (
+	// The first two domains are everybody's: of main runs, to which only eviction
+	// moves items, and of fixed ones.
+	domainMain  = 0
+	domainFixed = 1
+	domainLoops = 2 // from here on, the loops'
+
 	sharedBelow = 1 << 30
 	maxDomains  = 64
-	idleShare   = 50 // half-filled runs of all domains may cost 1/50 of the limit
+	idleShare   = 50 // half-filled runs of the loops' domains may cost 1/50 of the limit
 )
 
 // freeList is the runs of one class in one domain that have free chunks.
@@ -28,21 +35,30 @@ type freeList struct {
 	_    [52]byte // a cache line each: neighbours are other loops' hot classes
 }
 
-// alloc allocates a chunk of class, evicting if it must. No shard is locked.
-func (h *Handle) alloc(class uint8) (ref, error) {
-	if r := h.tryAlloc(class); r != 0 {
+// alloc allocates a chunk of class in d, evicting if it must. No shard is locked.
+func (h *Handle) alloc(class uint8, d *domain) (ref, error) {
+	if r := h.tryAlloc(class, d); r != 0 {
 		return r, nil
 	}
-	return h.allocSlow(class)
+	return h.allocSlow(class, d)
+}
+
+// domainFor is where an item's memory comes from.
+func (h *Handle) domainFor(spec *Spec) *domain {
+	if !spec.Evictable && h.s.evicts {
+		return &h.s.domains[domainFixed]
+	}
+	return h.domain
 }
 
 // free gives a chunk back, or keeps it as the spare one.
 func (h *Handle) free(c ref) {
-	if h.spare != 0 {
+	r := &h.s.arena.runs[c.run()]
+	if h.spare != 0 || r.domain < domainLoops {
 		h.s.freeChunk(c)
 		return
 	}
-	h.spare, h.spareClass = c, h.s.arena.runs[c.run()].class
+	h.spare, h.spareClass = c, r.class
 }
 
 func (h *Handle) freeSpare() {
@@ -53,46 +69,55 @@ func (h *Handle) freeSpare() {
 }
 
 // tryAlloc allocates a chunk without evicting, or returns 0.
-func (h *Handle) tryAlloc(class uint8) ref {
-	if h.spare != 0 && h.spareClass == class {
+func (h *Handle) tryAlloc(class uint8, d *domain) ref {
+	if h.spare != 0 && h.spareClass == class && d.id >= domainLoops {
 		r := h.spare
 		h.spare = 0
 		return r
 	}
-	l := &h.domain.classes[class]
-	l.mu.Lock()
-	if l.head == 0 && !h.s.addRun(h.domain, class) {
-		l.mu.Unlock()
-		return 0
-	}
-	r := h.s.pop(l, class)
-	l.mu.Unlock()
-	return r
+	return h.s.take(class, d, false)
 }
 
-func (h *Handle) allocSlow(class uint8) (ref, error) {
+// take takes a free chunk of class in d, from a fresh run if need be, or returns 0.
+func (s *Store) take(class uint8, d *domain, kept bool) ref {
+	l := &d.classes[class]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head == 0 && !s.addRun(d, class, kept) {
+		return 0
+	}
+	return s.pop(l, class)
+}
+
+func (h *Handle) allocSlow(class uint8, d *domain) (ref, error) {
 	if h.s.hopeless() {
 		return 0, h.s.refuse()
 	}
 	h.freeSpare() // its run may be free for this class then
 	h.s.collect()
 	for range h.s.attempts() {
-		if r := h.tryAlloc(class); r != 0 {
+		if r := h.tryAlloc(class, d); r != 0 {
 			return r, nil
 		}
-		if r := h.s.allocForeign(class); r != 0 {
-			return r, nil
+		if d.id >= domainLoops {
+			if r := h.s.allocForeign(class, domainLoops); r != 0 {
+				return r, nil
+			}
 		}
-		if !h.s.reclaim(class) {
+		if !h.s.reclaim() {
 			break
 		}
+	}
+	if r := h.s.allocForeign(class, 0); r != 0 {
+		return r, nil
 	}
 	return 0, h.s.refuse()
 }
 
-// allocForeign takes a free chunk of class from whichever domain has one.
-func (s *Store) allocForeign(class uint8) (r ref) {
-	for i := range s.domains {
+// allocForeign takes a free chunk of class from whichever domain has one, from
+// domain first on.
+func (s *Store) allocForeign(class uint8, first int) (r ref) {
+	for i := first; i < len(s.domains); i++ {
 		l := &s.domains[i].classes[class]
 		l.mu.Lock()
 		if l.head != 0 {
@@ -127,14 +152,14 @@ func (s *Store) collect() {
 }
 
 // addRun puts a fresh run into the list of class. The list is locked.
-func (s *Store) addRun(d *domain, class uint8) bool {
-	id := s.takeRun(class, d.id, 0)
+func (s *Store) addRun(d *domain, class uint8, kept bool) bool {
+	id := s.takeRun(class, d.id, d.queue, 0, kept)
 	if id == 0 {
 		return false
 	}
 	r := &s.arena.runs[id]
 	r.free, r.fresh, r.head = s.classes.cap[class], 0, 0
-	if r.used {
+	if r.was != 0 && r.was != class+1 {
 		s.cleanRun(id, class)
 	}
 	l := &d.classes[class]
@@ -142,8 +167,8 @@ func (s *Store) addRun(d *domain, class uint8) bool {
 	return true
 }
 
-// cleanRun zeroes the first words of the chunks of a run that was used before:
-// eviction takes a word that is not zero for an item's stamp.
+// cleanRun zeroes the first words of the chunks of a run that was used by another
+// class: eviction takes a word that is not zero for an item's stamp.
 func (s *Store) cleanRun(id uint32, class uint8) {
 	p, size := s.at(runRef(id)), uintptr(s.classes.size[class])
 	for range s.classes.cap[class] {
@@ -200,7 +225,7 @@ func (s *Store) freeChunk(c ref) {
 		// Wholly free, and not the class's only run with room: others may have it.
 		s.dropRun(l, id)
 	case !r.listed:
-		s.link(l, id)
+		s.linkBehind(l, id)
 	}
 	l.mu.Unlock()
 }
@@ -220,6 +245,21 @@ func (s *Store) link(l *freeList, id uint32) {
 		s.arena.runs[l.head].prev = id
 	}
 	l.head = id
+}
+
+// linkBehind puts a run behind the first of the list: what is new shall lie in
+// new runs as long as these have room.
+func (s *Store) linkBehind(l *freeList, id uint32) {
+	if l.head == 0 {
+		s.link(l, id)
+		return
+	}
+	r, first := &s.arena.runs[id], &s.arena.runs[l.head]
+	r.listed, r.prev, r.next = true, l.head, first.next
+	if r.next != 0 {
+		s.arena.runs[r.next].prev = id
+	}
+	first.next = id
 }
 
 func (s *Store) unlink(l *freeList, id uint32) {

@@ -1,6 +1,10 @@
 package slab
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync/atomic"
+	"unsafe"
+)
 
 const (
 	// reclaimLaps bounds one search for memory: two laps find everything that
@@ -9,6 +13,13 @@ const (
 	// reclaimPatience is how many runs may yield nothing, because all in them is
 	// hot, before one has to: about a millisecond.
 	reclaimPatience = 16
+	// smallShare: small runs are 1/smallShare of all, beside one for each class,
+	// so that what is new gets its time where classes are many and runs few.
+	smallShare = 10
+	// fixedEvery: one victim in so many is a fixed run, in which only the dead go.
+	fixedEvery = 16
+	// scanAhead items of a run have their buckets fetched together.
+	scanAhead = 16
 	// reclaimDead is how many runs a store that may not evict looks at for dead
 	// items before it refuses: about 0.1 ms. The next request goes on from there.
 	reclaimDead = 4
@@ -48,29 +59,24 @@ func (s *Store) attempts() int {
 	return runs
 }
 
-// reclaim gives memory back: the hand goes on over the runs, wherever they
-// belong, and stops behind the first that yielded something. So all classes age
-// at the same rate, and memory goes where it is asked for. It reports whether
+// reclaim gives memory back: it looks at one run after the other, wherever they
+// belong, and stops behind the first that yielded something. So all classes age at
+// the same rate, and memory goes where it is asked for. It reports whether
 // anything was freed. No shard and no list is locked. A store that may not evict
 // only finds what is dead.
-func (s *Store) reclaim(class uint8) bool {
+func (s *Store) reclaim() bool {
 	s.reclaiming.Lock()
 	defer s.reclaiming.Unlock()
+	s.evicting.Store(true)
 	most, laps := s.reclaimLimit()
+	v := &s.victim
+	before := s.runsInUse()
 	for tried := 0; tried < most && laps > 0; laps-- {
-		id, kind, domain := s.handNext()
-		all, freed := tried >= reclaimPatience, false
-		switch {
-		case id == 0:
+		if !s.nextVictim(v) {
 			return false
-		case kind == classPiece:
-			freed = s.evictOwner(&s.arena.runs[id].owner, 0, all)
-		case kind < maxClasses:
-			freed = s.reclaimRun(id, kind, domain, class, all)
-		default:
-			continue
 		}
-		if freed {
+		v.all = tried >= reclaimPatience
+		if s.reclaimVictim(v) || s.runsInUse() < before {
 			return true
 		}
 		tried++
@@ -78,149 +84,308 @@ func (s *Store) reclaim(class uint8) bool {
 	return false
 }
 
-// handNext moves the hand to the next run that was ever handed out.
-func (s *Store) handNext() (id uint32, class, domain uint8) {
+func (s *Store) runsInUse() int {
+	s.arena.mu.Lock()
+	defer s.arena.mu.Unlock()
+	return s.arena.inUse
+}
+
+// victim is the run that eviction looks at, and what it found.
+type victim struct {
+	run    uint32
+	class  uint8
+	domain uint8
+	queue  queue
+	all    bool // what is hot goes, too
+	nowMS  int64
+
+	gone  int // chunks that the walk freed; they are marked in freed
+	freed [runSize / minChunk / 64]uint64
+
+	hot, cold int // items that were used, and that were not
+
+	// The items that the walk looks at next, and their hashes.
+	stamps [scanAhead]uint64
+	hashes [scanAhead]uint64
+}
+
+// nextVictim chooses the run whose turn it is.
+func (s *Store) nextVictim(v *victim) bool {
 	a := &s.arena
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.fresh <= 1 {
-		return 0, 0, 0
+	a.victims++
+	small, main, fixed := &a.queues[queueSmall], &a.queues[queueMain], &a.queues[queueFixed]
+	total := small.runs + main.runs
+	target := min(total/smallShare+small.classes, total/2)
+	var id uint32
+	switch {
+	case fixed.runs > 0 && (total == 0 || a.victims%fixedEvery == 0):
+		id = fixed.oldest
+	case main.runs == 0 || small.runs > target && !s.mainIsColder():
+		id = small.oldest
+	default:
+		id = main.oldest
 	}
-	if a.hand++; a.hand >= a.fresh {
-		a.hand = 1
+	if id == 0 {
+		return false
 	}
-	r := &a.runs[a.hand]
-	return a.hand, r.class, r.domain
+	r := &a.runs[id]
+	v.run, v.class, v.domain, v.queue = id, r.class, r.domain, r.queue
+	v.nowMS, v.hot, v.cold = s.nowMS.Load(), 0, 0
+	return true
 }
 
-// reclaimRun evicts what is cold in a run. When little is left, that goes too,
-// so that the run is free for any class.
-func (s *Store) reclaimRun(id uint32, class, domain, wanted uint8, all bool) bool {
-	l := &s.domains[domain].classes[class]
-	before, ok := s.beginScan(l, id, class, domain)
+const (
+	// warmthOne is the warmth of a queue in whose last runs everything was used;
+	// warmthWeight is how many runs that is an average of.
+	warmthOne    = 1 << 16
+	warmthWeight = 4
+	// warmthCold is cold whatever the other queue is.
+	warmthCold = warmthOne / 16
+	// mainUnseen is how many victims may come from elsewhere before main is looked
+	// at again, lest what was once warm is believed to be so for ever.
+	mainUnseen = 8
+)
+
+// mainIsColder reports whether main runs are used less than small ones: a load of
+// another kind has come, or one that reads nothing soon. Then they make room, as
+// the oldest. The arena is locked.
+func (s *Store) mainIsColder() bool {
+	s.unseen++
+	return s.warmth[queueMain] <= max(warmthCold, s.warmth[queueSmall]/2) || s.unseen > mainUnseen
+}
+
+// note takes what a walk found into its queue's warmth.
+func (s *Store) note(v *victim) {
+	if v.queue == queueMain {
+		s.unseen = 0
+	}
+	if n := v.hot + v.cold; n > 0 {
+		w := &s.warmth[v.queue]
+		*w += (warmthOne*v.hot/n - *w) / warmthWeight
+	}
+}
+
+// reclaimVictim evicts what is cold in a run and moves the rest to main runs, so
+// that the run is free. In a store that may not evict it reports whether there is
+// more room in the run.
+func (s *Store) reclaimVictim(v *victim) bool {
+	if v.class == classPiece {
+		s.reclaimPiece(v)
+		return false
+	}
+	l := &s.domains[v.domain].classes[v.class]
+	before, ok := s.beginScan(l, v)
 	if !ok {
 		return false
 	}
-	chunks := s.classes.cap[class]
-	free := s.scanRun(l, id, class, all)
-	if left := chunks - free; left > 0 && left <= chunks/4 {
-		free = s.scanRun(l, id, class, true)
-	}
-	return s.endScan(l, id, class, wanted) || free > before
+	s.scan(v)
+	s.note(v)
+	free := s.endScan(l, v)
+	return !s.evicts && free > before
 }
 
-// beginScan keeps run id as it is, out of its list, if it still is class's.
-func (s *Store) beginScan(l *freeList, id uint32, class, domain uint8) (free uint16, ok bool) {
+// reclaimPiece is reclaimVictim for a run that is one piece of a large value. The
+// first piece decides for the others.
+func (s *Store) reclaimPiece(v *victim) {
+	if s.evictOwner(v, &s.arena.runs[v.run].owner, 0, runRef(v.run)) == gone {
+		s.note(v)
+		return
+	}
+	s.note(v)
+	q := v.queue
+	if q == queueSmall {
+		q = queueMain
+	}
+	s.requeuePiece(v.run, q)
+}
+
+// requeuePiece is requeue for a run that may have been given back meanwhile.
+func (s *Store) requeuePiece(id uint32, q queue) {
+	a := &s.arena
+	a.mu.Lock()
+	if a.runs[id].class == classPiece {
+		a.dequeue(id)
+		a.enqueue(id, q)
+	}
+	a.mu.Unlock()
+}
+
+// beginScan keeps the run as it is, out of its list, if it still is the class's.
+func (s *Store) beginScan(l *freeList, v *victim) (free uint16, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.arena.mu.Lock()
-	r := &s.arena.runs[id]
-	ok = r.class == class && r.domain == domain
+	r := &s.arena.runs[v.run]
+	ok = r.class == v.class && r.domain == v.domain
 	s.arena.mu.Unlock()
 	if !ok {
 		return 0, false
 	}
 	r.scanned = true
 	if r.listed {
-		s.unlink(l, id)
+		s.unlink(l, v.run)
 	}
+	v.gone = 0
+	clear(v.freed[:])
 	return r.free, true
 }
 
-// scanRun evicts the items of a run, all or the cold ones, and returns how many
-// of its chunks are free then.
-func (s *Store) scanRun(l *freeList, id uint32, class uint8, all bool) (free uint16) {
-	for at := range s.classes.cap[class] {
-		s.evictChunk(s.chunk(id, at, class), all)
+// scan looks at all chunks of a run, a few at a time: first it asks for the memory
+// of their buckets.
+func (s *Store) scan(v *victim) {
+	chunks := s.classes.cap[v.class]
+	for from := uint16(0); from < chunks; from += scanAhead {
+		n := min(scanAhead, chunks-from)
+		for i := range n {
+			s.scanForesee(v, i, s.chunk(v.run, from+i, v.class))
+		}
+		for i := range n {
+			s.scanChunk(v, i, from+i)
+		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return s.arena.runs[id].free
 }
 
-// endScan puts the run back into its list, or, when it is wholly free and
-// another class asked, into the arena, and says so.
-func (s *Store) endScan(l *freeList, id uint32, class, wanted uint8) (given bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := &s.arena.runs[id]
-	r.scanned = false
-	switch {
-	case r.free == s.classes.cap[class] && class != wanted:
-		s.dropRun(l, id)
-		return true
-	case r.free > 0:
-		s.link(l, id)
+// scanForesee notes which item is in chunk c, and asks for its bucket.
+func (s *Store) scanForesee(v *victim, i uint16, c ref) {
+	stamp := atomic.LoadUint64((*uint64)(s.at(c)))
+	v.stamps[i] = stamp
+	if stamp == 0 || stamp&pieceMark != 0 {
+		return
 	}
-	return false
-}
-
-// evictChunk evicts the item in chunk c, or the one that c is a piece of, if it
-// is cold or all go.
-func (s *Store) evictChunk(c ref, all bool) bool {
-	word := (*uint64)(s.at(c))
-	stamp := atomic.LoadUint64(word)
-	if stamp&pieceMark != 0 {
-		return s.evictOwner(word, pieceMark, all)
-	}
-	return stamp != 0 && s.evict(s.item(c), stamp, all, nil, 0)
-}
-
-// evictOwner evicts the item that the word at mark names as a piece's owner.
-func (s *Store) evictOwner(word *uint64, mark uint64, all bool) bool {
-	owner := atomic.LoadUint64(word)
-	if owner&^mark == 0 {
-		return false
-	}
-	it := s.item(ref(owner &^ mark))
-	stamp := it.loadStamp()
-	return stamp != 0 && stamp&pieceMark == 0 && s.evict(it, stamp, all, word, owner)
-}
-
-// evict takes the item out of the index if it still is what its stamp said, and
-// the word (of a piece) still names it. It skips a shard that is busy.
-func (s *Store) evict(it Item, stamp uint64, all bool, word *uint64, owner uint64) bool {
 	sh := &s.shards[stamp&uint64(s.shardMask)]
 	if !sh.tryLock() {
-		return false
+		v.stamps[i] = 0
+		return
 	}
-	if word != nil && atomic.LoadUint64(word) != owner || it.loadStamp() != stamp {
-		sh.mu.Unlock()
-		return false
+	it := s.item(c)
+	if it.loadStamp() != stamp {
+		v.stamps[i] = 0
+	} else {
+		v.hashes[i] = hash(s.seed, it.DB(), it.Key())
 	}
-	// The chunks of large items' heads lie close together: a walk over them must
-	// not take all large values at once. They go by their pieces.
-	gone := (word != nil || !it.Large()) && sh.evict(it, all, s.nowMS.Load())
 	sh.mu.Unlock()
-	if gone {
-		s.drop(it)
+	if v.stamps[i] != 0 {
+		t, at := sh.index.hint.Load(), uint32(0)
+		at = home(v.hashes[i], t.n)
+		seg := atomic.LoadUint32(&t.segs[at/segBuckets])
+		prefetch(unsafe.Add(s.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift))
 	}
-	return gone
 }
 
-// evict is Store.evict under the shard's lock.
-func (sh *shard) evict(it Item, all bool, nowMS int64) bool {
-	h := hash(sh.store.seed, it.DB(), it.Key())
-	slot := sh.index.locate(h, it.ref())
+// scanChunk decides about the chunk that scanForesee noted as i.
+func (s *Store) scanChunk(v *victim, i, at uint16) {
+	stamp := v.stamps[i]
+	c := s.chunk(v.run, at, v.class)
+	switch {
+	case stamp == 0:
+	case stamp&pieceMark != 0:
+		if s.evictOwner(v, (*uint64)(s.at(c)), pieceMark, c) == moved {
+			v.free(at)
+		}
+	case s.evict(v, s.item(c), stamp, v.hashes[i]) != kept:
+		v.free(at)
+	}
+}
+
+func (v *victim) free(at uint16) {
+	v.gone++
+	v.freed[at/64] |= 1 << (at % 64)
+}
+
+// endScan gives a run that is wholly free to the arena, or else the chunks that the
+// walk freed to the run, and returns how many are free.
+func (s *Store) endScan(l *freeList, v *victim) (free uint16) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &s.arena.runs[v.run]
+	r.scanned = false
+	r.free += uint16(v.gone)
+	if r.free == s.classes.cap[v.class] {
+		free = r.free
+		s.dropRun(l, v.run)
+		return free
+	}
+	for i, word := range v.freed {
+		for ; word != 0; word &= word - 1 {
+			at := uint16(i*64 + bits.TrailingZeros64(word))
+			*s.chunkNext(v.run, at, v.class) = r.head
+			r.head = at + 1
+		}
+	}
+	if r.free > 0 {
+		s.linkBehind(l, v.run)
+	}
+	s.requeue(v.run, v.queue)
+	return r.free
+}
+
+// fate is what eviction did with an item.
+type fate uint8
+
+const (
+	kept  fate = iota
+	gone       // it is not in the index any more
+	moved      // its chunk is free, it lies in another one
+)
+
+// evict decides about the item whose stamp and hash were noted. It skips a shard
+// that is busy, and heads of large items: these go by their pieces.
+func (s *Store) evict(v *victim, it Item, stamp, hash uint64) fate {
+	sh := &s.shards[stamp&uint64(s.shardMask)]
+	if !sh.tryLock() {
+		return kept
+	}
+	defer sh.mu.Unlock()
+	if it.loadStamp() != stamp || it.Large() {
+		return kept
+	}
+	slot := sh.index.locate(hash, it.ref())
+	switch sh.judge(v, slot, it, hash) {
+	case gone:
+		return gone
+	case moved:
+		return s.move(v, slot, it)
+	}
+	return kept
+}
+
+// judge evicts an item (gone), or says that it deserves a main run (moved) or is
+// left alone. The shard is locked.
+func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	if slot == nil {
 		panic("BUG: slab: an item with a stamp is not in the index")
 	}
+	s := sh.store
 	switch {
-	case it.has(bitExpiry) && it.expired(nowMS):
+	case it.has(bitExpiry) && it.expired(v.nowMS):
 		sh.counts.reclaimed++
 		if !it.Fetched() {
 			sh.counts.expiredUnfetched++
 		}
-		sh.unlink(h, slot, it, KindExpire)
-		return true
+		sh.unlink(hash, slot, it, KindExpire)
+		return gone
 	case sh.flushed && sh.isFlushed(it):
-		sh.unlink(h, slot, it, KindFlush)
-		return true
-	case !sh.store.evicts || !it.Evictable() || it.Large() && atomic.LoadUint32(it.references()) > 1:
-		return false // a pinned value is in use, and gives no memory back
-	case *slot&freqMask != 0 && !all:
-		*slot -= freqOne
-		return false
+		sh.unlink(hash, slot, it, KindFlush)
+		return gone
+	case !s.evicts || !it.Evictable():
+		return kept
+	case it.Large() && atomic.LoadUint32(it.references()) > 1:
+		v.hot++
+		return kept // a pinned value is in use, and gives no memory back
+	case *slot&freqMask != 0 && !v.all:
+		v.hot++
+		if v.queue == queueSmall {
+			*slot &^= freqMask
+		} else {
+			*slot -= freqOne
+		}
+		return moved
+	}
+	v.cold++
+	if v.queue == queueSmall {
+		s.ghosts.add(hash)
 	}
 	sh.counts.evictions++
 	if !it.Fetched() {
@@ -228,6 +393,93 @@ func (sh *shard) evict(it Item, all bool, nowMS int64) bool {
 	} else if *slot&freqMask != 0 {
 		sh.counts.evictedActive++
 	}
-	sh.unlink(h, slot, it, KindEvict)
-	return true
+	sh.unlink(hash, slot, it, KindEvict)
+	return gone
+}
+
+// move moves a small item to a main run. The shard is locked.
+func (s *Store) move(v *victim, slot *uint64, it Item) fate {
+	r := s.take(v.class, &s.domains[domainMain], true)
+	if r == 0 {
+		return kept
+	}
+	to, stamp := s.item(r), it.stamp()
+	n := it.headSize()
+	copy(to.bytes(8, n-8), it.bytes(8, n-8))
+	it.setStamp(0)
+	*slot = *slot&^refMask | uint64(r)
+	to.setStamp(stamp)
+	return moved
+}
+
+// evictOwner decides about the large item that the word at mark names as the
+// owner of the piece at c. moved: it has another piece in the place of this one.
+func (s *Store) evictOwner(v *victim, word *uint64, mark uint64, c ref) fate {
+	owner := atomic.LoadUint64(word)
+	if owner&^mark == 0 {
+		return kept
+	}
+	it := s.item(ref(owner &^ mark))
+	stamp := it.loadStamp()
+	if stamp == 0 || stamp&pieceMark != 0 {
+		return kept
+	}
+	sh := &s.shards[stamp&uint64(s.shardMask)]
+	if !sh.tryLock() {
+		return kept
+	}
+	f := kept
+	if atomic.LoadUint64(word) == owner && it.loadStamp() == stamp {
+		f = sh.judgePiece(v, it, c)
+		if f == moved && mark != 0 {
+			f = s.movePiece(v, it, c)
+		}
+	}
+	sh.mu.Unlock()
+	if f == gone {
+		s.dropLarge(it)
+	}
+	return f
+}
+
+// judgePiece is judge for the piece at c of a large item: the first one decides,
+// the others follow to the main runs.
+func (sh *shard) judgePiece(v *victim, it Item, c ref) fate {
+	p := it.pieces()
+	if _, all := pieceCount(p.n); all == 0 {
+		return kept
+	}
+	if *p.ref(0) != c && !v.all {
+		v.hot++
+		return moved
+	}
+	h := hash(sh.store.seed, it.DB(), it.Key())
+	return sh.judge(v, sh.index.locate(h, it.ref()), it, h)
+}
+
+// movePiece moves the piece in chunk c of a large item that nobody has pinned to
+// a main run. The shard is locked.
+func (s *Store) movePiece(v *victim, it Item, c ref) fate {
+	if atomic.LoadUint32(it.references()) > 1 {
+		return kept
+	}
+	r := s.take(v.class, &s.domains[domainMain], true)
+	if r == 0 {
+		return kept
+	}
+	p := it.pieces()
+	_, all := pieceCount(p.n)
+	for i := all - 1; i >= 0; i-- {
+		if *p.ref(i) != c {
+			continue
+		}
+		n := int(s.classes.size[v.class])
+		from, to := Item{s.at(c), s}, Item{s.at(r), s}
+		copy(to.bytes(markSize, n-markSize), from.bytes(markSize, n-markSize))
+		to.setStamp(from.stamp())
+		from.setStamp(0)
+		*p.ref(i) = r
+		return moved
+	}
+	panic("BUG: slab: a piece is not its owner's")
 }

@@ -82,6 +82,12 @@ func fold(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
+// wide maps a hash to 0..n-1 by its high bits.
+func wide(hash, n uint64) uint64 {
+	hi, _ := bits.Mul64(hash, n)
+	return hi
+}
+
 // hash is a seeded 64-bit hash made of folded 128-bit products, for the index
 // only: it is stored nowhere but in this process's memory.
 func hash(seed uint64, db uint16, p []byte) uint64 {

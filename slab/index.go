@@ -152,13 +152,14 @@ func (x *index) locate(hash uint64, r ref) *uint64 {
 	return nil
 }
 
-// insert adds an item that is not there. It fails only when every bucket is full.
-func (x *index) insert(hash uint64, r ref) bool {
+// insert adds an item that is not there: reference and frequency. It fails only
+// when every bucket is full.
+func (x *index) insert(hash, v uint64) bool {
 	if x.items >= int(x.cur.n)*bucketSlots*fullNum/loadDen {
 		return false
 	}
 	t, at := x.tableOf(hash)
-	if !x.put(t, at, tagOf(hash), hash>>homeShift<<homeShift|uint64(r)) {
+	if !x.put(t, at, tagOf(hash), hash>>homeShift<<homeShift|v) {
 		return false
 	}
 	x.items++

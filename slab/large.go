@@ -122,8 +122,9 @@ func (h *Handle) reservePieces(it Item) error {
 	n := it.ValueLen()
 	whole, all := pieceCount(n)
 	owner := it.ref()
+	d := h.domainFor(&Spec{Evictable: it.Evictable()})
 	if all > directMax {
-		if err := h.reserveTable(it, all, owner); err != nil {
+		if err := h.reserveTable(it, all, owner, d.queue); err != nil {
 			return err
 		}
 	}
@@ -131,10 +132,10 @@ func (h *Handle) reservePieces(it Item) error {
 		var piece ref
 		var err error
 		if i < whole {
-			piece, err = h.allocRun(owner)
+			piece, err = h.allocRun(owner, d.queue)
 		} else {
 			tail := n - whole<<runShift - (i-whole)*maxTail
-			piece, err = h.allocTail(min(tail, maxTail), owner)
+			piece, err = h.allocTail(min(tail, maxTail), owner, d)
 		}
 		if err != nil {
 			h.s.freePieces(it, i)
@@ -146,9 +147,9 @@ func (h *Handle) reservePieces(it Item) error {
 }
 
 // reserveTable allocates the runs of references of a very large item.
-func (h *Handle) reserveTable(it Item, all int, owner ref) error {
+func (h *Handle) reserveTable(it Item, all int, owner ref, q queue) error {
 	for i := 0; i < all; i += refsPerRun {
-		run, err := h.allocRun(owner)
+		run, err := h.allocRun(owner, q)
 		if err != nil {
 			for j := 0; j < i; j += refsPerRun {
 				h.s.freeRun(*it.tableRun(j))
@@ -166,8 +167,8 @@ func (it Item) tableRun(i int) *ref {
 }
 
 // allocTail allocates a chunk for n bytes of a value and marks it with its owner.
-func (h *Handle) allocTail(n int, owner ref) (ref, error) {
-	r, err := h.alloc(h.s.classes.forSize(n + markSize))
+func (h *Handle) allocTail(n int, owner ref, d *domain) (ref, error) {
+	r, err := h.alloc(h.s.classes.forSize(n+markSize), d)
 	if err == nil {
 		atomic.StoreUint64((*uint64)(h.s.at(r)), pieceMark|uint64(owner))
 	}

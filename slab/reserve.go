@@ -47,10 +47,11 @@ func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
 	}
 	size := chunkSize(k, &spec, bits)
 	class := h.s.classes.forSize(size)
+	h.s.ghosts.foresee(k.Hash)
 	if bits&bitExpiry == 0 && size+expirySize <= int(h.s.classes.size[class]) {
 		bits |= bitExpiry // room that costs nothing, so that a touch needs no other chunk
 	}
-	r, err := h.alloc(class)
+	r, err := h.alloc(class, h.domainFor(&spec))
 	if err != nil {
 		return Item{}, err
 	}
@@ -66,7 +67,7 @@ func (h *Handle) reserveLarge(k *Key, spec *Spec) (Item, error) {
 		return Item{}, ErrTooLarge
 	}
 	bits := spec.presenceOf(k.DB) | bitLarge | bitCAS | bitExpiry | bitFlags
-	r, err := h.alloc(h.s.classes.forSize(chunkSize(k, spec, bits)))
+	r, err := h.alloc(h.s.classes.forSize(chunkSize(k, spec, bits)), &h.s.domains[domainFixed])
 	if err != nil {
 		return Item{}, err
 	}
@@ -117,7 +118,7 @@ func (s *Store) dropLarge(it Item) {
 // MakeRoom evicts something, so that a small allocation is likely to succeed.
 // No shard is locked.
 func (h *Handle) MakeRoom() error {
-	if h.s.reclaim(classPiece) {
+	if h.s.reclaim() {
 		return nil
 	}
 	return ErrNoMemory

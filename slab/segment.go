@@ -21,7 +21,7 @@ func (s *Store) takeSegment() uint32 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.free) == 0 {
-		id := s.takeRun(classIndex, 0, 0)
+		id := s.takeRun(classIndex, 0, queueNone, 0, true)
 		if id == 0 {
 			return 0
 		}
@@ -97,7 +97,7 @@ func (h *Handle) grow(sh *shard) {
 	segs := make([]uint32, 0, need)
 	for len(segs) < cap(segs) {
 		seg := h.s.takeSegment()
-		if seg == 0 && !h.s.reclaim(classIndex) {
+		if seg == 0 && !h.s.reclaim() {
 			break
 		}
 		if seg != 0 {

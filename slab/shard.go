@@ -140,9 +140,10 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 		old := l.h.s.item(ref(*l.slot & refMask))
 		sh.forget(old)
 		l.discard(old)
-		*l.slot = *l.slot>>homeShift<<homeShift | uint64(r)
+		*l.slot = *l.slot&^refMask | uint64(r)
+		sh.warm(l.slot)
 	} else {
-		if !sh.index.insert(l.k.Hash, r) {
+		if !sh.index.insert(l.k.Hash, uint64(r)|sh.store.ghosts.frequency(l.k.Hash)) {
 			sh.full.Store(true)
 			l.discard(it)
 			return 0
@@ -258,9 +259,9 @@ func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
 	key := Key{DB: it.DB(), Bytes: it.Key()}
 	bits := spec.presenceOf(key.DB)
 	class := l.h.s.classes.forSize(chunkSize(&key, &spec, bits))
-	r := l.h.tryAlloc(class)
+	r := l.h.tryAlloc(class, l.h.domainFor(&spec))
 	if r == 0 {
-		r = l.h.s.allocForeign(class)
+		r = l.h.s.allocForeign(class, 0)
 	}
 	if r == 0 {
 		return it, false
@@ -283,8 +284,13 @@ func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
 func (l *Locked) Accessed(it Item, nowMS int64) {
 	it.set(bitFetched)
 	it.setAccessed(l.h.s.seconds(nowMS))
-	if *l.slot&freqMask != freqMask {
-		*l.slot += freqOne
+	l.sh.warm(l.slot)
+}
+
+// warm notes for eviction that an item was used.
+func (sh *shard) warm(slot *uint64) {
+	if *slot&freqMask != freqMask {
+		*slot += freqOne
 	}
 }
 

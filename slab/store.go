@@ -35,9 +35,9 @@ const (
 
 	// shardsPerCore keeps the chance that two cores want the same shard at the
 	// same moment near 1 in 100; shardBytes keeps the smallest index (a segment a
-	// shard) near 3 % of a small limit.
+	// shard) near 2 % of a small limit.
 	shardsPerCore = 256
-	shardBytes    = 128 << 10
+	shardBytes    = 256 << 10
 	minShards     = 4
 )
 
@@ -63,9 +63,14 @@ type Store struct {
 	nowMS       atomic.Int64 // as of the last tick
 	outOfMemory atomic.Int64
 	barren      atomic.Int32 // searches since the last tick that found nothing, where eviction is not allowed
-	reclaiming  sync.Mutex   // one search for memory at a time: there is one hand
+	evicting    atomic.Bool  // memory was searched for since the ghosts were last looked at
+	reclaiming  sync.Mutex   // one search for memory at a time: there is one victim
+	victim      victim       // of the search
+	unseen      int          // victims since the last main one
+	warmth      [queueCount]int
 	segments    segments
 	populator   populator
+	ghosts      ghosts
 }
 
 // Handle is one loop's way into the store. It is not safe for concurrent use,
@@ -112,6 +117,7 @@ func New(c Config) (*Store, error) {
 		return nil, err
 	}
 	s.openDomains(&c)
+	s.warmth[queueMain] = warmthOne
 	if err := s.openShards(); err != nil {
 		return nil, errors.Join(err, s.memory.release())
 	}
@@ -149,15 +155,19 @@ func (s *Store) openDomains(c *Config) {
 	n := max(c.domains, 1)
 	if c.LimitBytes >= sharedBelow {
 		idle := int64(s.classes.count) * runSize // of one domain, at most
-		n = min(loops, maxDomains, int(c.LimitBytes/idleShare/idle))
+		n = max(1, min(loops, maxDomains, int(c.LimitBytes/idleShare/idle)))
 	}
-	s.domains = make([]domain, n)
+	s.domains = make([]domain, domainLoops+n)
 	for i := range s.domains {
 		s.domains[i].id = uint8(i)
+		if !c.Evict {
+			s.domains[i].queue = queueMain
+		}
 	}
+	s.domains[domainMain].queue, s.domains[domainFixed].queue = queueMain, queueFixed
 	s.handles = make([]Handle, loops)
 	for i := range s.handles {
-		s.handles[i] = Handle{s: s, domain: &s.domains[i%n], id: i, sweep: i, dead: make([]Item, 0, sweepDeads)}
+		s.handles[i] = Handle{s: s, domain: &s.domains[domainLoops+i%n], id: i, sweep: i, dead: make([]Item, 0, sweepDeads)}
 	}
 }
 

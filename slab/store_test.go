@@ -329,7 +329,7 @@ func TestShiftingSizes(t *testing.T) {
 				}
 			}
 		}
-		if min := 5 << 20 / (n + 50); found < min {
+		if min := 3 << 20 / (n + 50); found < min { // what was read before keeps a part for a while
 			t.Errorf("size %d: %d of the last items are there, want at least %d", n, found, min)
 		}
 	}
@@ -472,10 +472,10 @@ func TestHotItemsStallNobody(t *testing.T) {
 			get(h, fmt.Sprint(i), testStartMS)
 		}
 	}
-	hand := s.arena.hand
+	victims := s.arena.victims
 	set(t, h, "new", value(1, 1000), Spec{Evictable: true})
-	if moved := (s.arena.hand - hand + s.arena.fresh) % s.arena.fresh; moved > 2*reclaimPatience {
-		t.Errorf("one set looked at %d of %d runs", moved, s.arena.fresh)
+	if looked := s.arena.victims - victims; looked > 2*reclaimPatience {
+		t.Errorf("one set looked at %d of %d runs", looked, s.arena.fresh)
 	}
 }
 
@@ -579,7 +579,7 @@ func TestTableThatGrowsLate(t *testing.T) {
 			x := &index{store: s, cur: s.newTable(256), spare: segs(256)}
 			var all []entry
 			add := func() {
-				if e := (entry{r.Uint64(), ref(1000 + len(all))}); x.insert(e.hash, e.r) {
+				if e := (entry{r.Uint64(), ref(1000 + len(all))}); x.insert(e.hash, uint64(e.r)) {
 					all = append(all, e)
 				}
 			}

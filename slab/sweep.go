@@ -18,6 +18,9 @@ func (h *Handle) Tick(nowMS int64) {
 	h.freeSpare()
 	if s.evicts {
 		s.enforceLimit()
+		if h.id == 0 {
+			s.rememberMore()
+		}
 	}
 	for budget := sweepBuckets; budget > 0; {
 		sh := &s.shards[h.sweep%len(s.shards)]
@@ -40,10 +43,27 @@ const enforceRuns = 100
 // enforceLimit brings a store whose limit shrank nearer to it.
 func (s *Store) enforceLimit() {
 	for range enforceRuns {
-		if !s.overLimit() || !s.reclaim(classPiece) {
+		if !s.overLimit() || !s.reclaim() {
 			return
 		}
 	}
+}
+
+// rememberMore gives the ghosts of a store that evicts the memory they deserve.
+func (s *Store) rememberMore() {
+	if !s.evicting.Swap(false) {
+		return
+	}
+	var items int64
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.lock()
+		items += int64(sh.index.items)
+		sh.mu.Unlock()
+	}
+	s.reclaiming.Lock()
+	s.growGhosts(items)
+	s.reclaiming.Unlock()
 }
 
 // overLimit reports whether more is in use than may be, and lowers the ceiling
