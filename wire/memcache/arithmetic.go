@@ -220,11 +220,15 @@ func (d *delta) look(w *worker, it slab.Item, found bool) outcome {
 func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) outcome {
 	seen, oldLen := versionOf(it), it.ValueLen()
 	spec := slab.Spec{
-		ValueLen: max(oldLen, len(w.scratch)), Flags: it.Flags(), ExpiresAtMS: seen.expiresAtMS, CAS: d.newCAS, Evictable: true,
+		ValueLen: max(oldLen, len(w.scratch)), Flags: it.Flags(), ExpiresAtMS: seen.expiresAtMS, CAS: d.newCAS,
 	}
 	inPlace := oldLen >= len(w.scratch)
 	if d.touch && inPlace {
 		spec.ExpiresAtMS = d.newMS
+	}
+	spec.Evictable = w.evictable(seen.expiresAtMS)
+	if inPlace {
+		spec.Evictable = it.Evictable()
 	}
 	l.Unlock()
 	moved, err := w.handle.Reserve(hk, spec)

@@ -139,12 +139,13 @@ func metaSet(w *worker, s *session) progress {
 	}
 	st.marks.note(r, 3, w.dialect)
 	w.noreply = f.Quiet
+	expiresAtMS := w.server.expiresAtMS(exptime, w.now)
 	p := w.reserve(s, f.Key, slab.Spec{
 		ValueLen:    n,
 		Flags:       f.ClientFlags,
-		ExpiresAtMS: w.server.expiresAtMS(exptime, w.now),
+		ExpiresAtMS: expiresAtMS,
 		CAS:         f.NewCAS,
-		Evictable:   true,
+		Evictable:   w.evictable(expiresAtMS),
 	})
 	if s.state != stateBody {
 		return p

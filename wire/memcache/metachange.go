@@ -83,13 +83,14 @@ func (w *worker) strikeValue(hk *slab.Key, l *slab.Locked, it slab.Item) outcome
 	f := &w.flags
 	seen, cas := versionOf(it), it.CAS()
 	l.Unlock()
-	spec := slab.Spec{Flags: f.ClientFlags, CAS: f.NewCAS, Evictable: true}
+	spec := slab.Spec{Flags: f.ClientFlags, CAS: f.NewCAS}
 	if f.HasTTL {
 		spec.ExpiresAtMS = w.server.expiresAtMS(f.TTL, w.now)
 	}
 	if !f.HasNewCAS && !f.Invalidate {
 		spec.CAS = cas
 	}
+	spec.Evictable = w.evictable(spec.ExpiresAtMS)
 	empty, err := w.handle.Reserve(hk, spec)
 	if err != nil {
 		return w.strikeWhole(hk, seen, spec)
@@ -222,7 +223,7 @@ func (w *worker) seed(hk *slab.Key, d *delta, end int) (o outcome, created bool)
 	f, r := &w.flags, &w.request
 	digits := ascii.AppendUint(w.scratch[:0], f.Initial)
 	w.scratch = digits
-	spec := slab.Spec{ValueLen: len(digits), CAS: f.NewCAS, Evictable: true}
+	spec := slab.Spec{ValueLen: len(digits), CAS: f.NewCAS}
 	for i := 2; i < end; i++ {
 		switch r.Token(i)[0] {
 		case 'N':
@@ -231,6 +232,7 @@ func (w *worker) seed(hk *slab.Key, d *delta, end int) (o outcome, created bool)
 			spec.ExpiresAtMS = d.newMS
 		}
 	}
+	spec.Evictable = w.evictable(spec.ExpiresAtMS)
 	it, err := w.handle.Reserve(hk, spec)
 	if err != nil {
 		return noMemory, true

@@ -123,7 +123,7 @@ func (w *worker) fetchMiss(hk *slab.Key, g *fetch, l *slab.Locked) (p progress, 
 	f := &w.flags
 	if f.Vivify && g.stub.IsNil() {
 		l.Unlock()
-		stub, err := w.handle.Reserve(hk, slab.Spec{ExpiresAtMS: g.stubMS, CAS: f.NewCAS, Evictable: true})
+		stub, err := w.handle.Reserve(hk, slab.Spec{ExpiresAtMS: g.stubMS, CAS: f.NewCAS, Evictable: w.evictable(g.stubMS)})
 		if err != nil {
 			return w.fetchNothing(g), true
 		}

@@ -23,10 +23,13 @@ type Server struct {
 	workers      []*worker
 
 	verbosity   atomic.Int64
-	flushSecond atomic.Int64 // Unix time that the pending flush_all covers, noFlush without
-	oldestMS    atomic.Int64 // of the last flush_all, for stats settings
-	limitBytes  atomic.Int64 // maxbytes, as cache_memlimit changed it
-	debugging   atomic.Bool  // debugtime was used
+	flushSecond atomic.Int64  // Unix time that the pending flush_all covers, noFlush without
+	oldestMS    atomic.Int64  // of the last flush_all, for stats settings
+	limitBytes  atomic.Int64  // maxbytes, as cache_memlimit changed it
+	crawls      atomic.Uint64 // crawls and dumps that began since the last `stats reset`
+	dumps       atomic.Int64  // that are on their way
+	knobs       knobs
+	debugging   atomic.Bool // debugtime was used
 	clock       debugClock
 	prefixes    prefixStats
 	baseline    baseline
@@ -63,6 +66,7 @@ func New(config Config, env Env) (*Server, error) {
 	}
 	s.verbosity.Store(int64(config.Verbosity))
 	s.limitBytes.Store(set.MaxBytes)
+	s.knobs.open(*set)
 	s.prefixes.enabled.Store(config.StatsDetail)
 	s.connections = xsync.NewMapOf[int, *connection]()
 	s.trace.evictions.server = s

@@ -15,6 +15,7 @@ const (
 	stateKeys                 // the keys of a get whose line is not used up
 	stateDiscard              // the rest of a line whose reply is known
 	stateDump                 // the end of a line whose reply is a long list
+	stateItems                // the same, of items
 	stateWatch                // drop them: the session watches
 )
 
@@ -35,12 +36,13 @@ const (
 type session struct {
 	worker  *worker
 	state   state
-	scanned int    // stateLine: bytes of an incomplete line that hold no newline
-	skip    int    // stateSkip: bytes to go
-	keys    keys   // stateKeys
-	verdict string // stateDiscard: the reply when the line ends
-	dumped  int    // stateDump: lines of the reply that are made
-	store   store  // stateBody
+	scanned int       // stateLine: bytes of an incomplete line that hold no newline
+	skip    int       // stateSkip: bytes to go
+	keys    keys      // stateKeys
+	verdict string    // stateDiscard: the reply when the line ends
+	dumped  int       // stateDump: lines of the reply that are made
+	items   *itemDump // stateItems
+	store   store     // stateBody
 
 	fd      int32       // the socket's number, as lines of the trace show it
 	goodbye bool        // the client asked for the end
@@ -112,6 +114,8 @@ func (s *session) step(in []byte) (n int, p progress) {
 		return s.moreKeys(in)
 	case stateDump:
 		return s.dump()
+	case stateItems:
+		return s.dumpItems()
 	case stateWatch:
 		return len(in), watching
 	default:
@@ -181,6 +185,7 @@ func (s *session) Close(why wire.Reason) {
 		s.worker.handle.Discard(s.store.item)
 		s.store = store{}
 	}
+	s.endDump()
 	s.state = stateDiscard
 	s.traceClosed(why)
 	s.leave()

@@ -4,18 +4,18 @@ import "github.com/pandabeardb/panda/wire/memcache/ascii"
 
 // appendSettings appends `stats settings`.
 func (s *Server) appendSettings(w *worker) {
-	l := statList(w.out.Buf)
-	s.appendBasicSettings(&l)
-	s.appendMemorySettings(&l)
-	s.appendFeatureSettings(&l)
+	l, set := statList(w.out.Buf), s.knobs.get()
+	s.appendBasicSettings(&l, &set)
+	s.appendMemorySettings(&l, &set)
+	s.appendFeatureSettings(&l, &set)
 	w.out.Buf = l
 }
 
 // reqsPerEvent is what -R is without a flag, in memcached.
 const reqsPerEvent = 20
 
-func (s *Server) appendBasicSettings(l *statList) {
-	c, set := &s.config, &s.config.Settings
+func (s *Server) appendBasicSettings(l *statList, set *Settings) {
+	c := &s.config
 	l.n("maxbytes", s.limitBytes.Load())
 	l.n("maxconns", int64(set.MaxConns))
 	l.n("tcpport", int64(set.TCPPort))
@@ -53,15 +53,15 @@ func (s *Server) appendBasicSettings(l *statList) {
 	l.or("auth_enabled_ascii", set.AuthEnabledASCII, "no")
 }
 
-func (s *Server) appendMemorySettings(l *statList) {
-	c, set := &s.config, &s.config.Settings
+func (s *Server) appendMemorySettings(l *statList, set *Settings) {
+	c := &s.config
 	l.n("item_size_max", int64(c.ItemSizeMax))
 	l.yes("maxconns_fast", set.MaxConnsFast)
 	l.n("hashpower_init", int64(set.HashpowerInit))
 	l.yes("slab_reassign", set.SlabReassign)
 	l.n("slab_automove", int64(set.SlabAutomove))
 	l.f("slab_automove_ratio", set.SlabAutomoveRatio, 2)
-	l.n("slab_automove_window", int64(s.automoveWindow()))
+	l.n("slab_automove_window", int64(s.automoveWindow(set)))
 	l.n("slab_chunk_max", int64(set.SlabChunkMax))
 	l.yes("lru_crawler", set.LRUCrawler)
 	l.n("lru_crawler_sleep", int64(set.LRUCrawlerSleepUS))
@@ -80,8 +80,7 @@ func (s *Server) appendMemorySettings(l *statList) {
 	l.n("temporary_ttl", int64(set.TemporaryTTL))
 }
 
-func (s *Server) appendFeatureSettings(l *statList) {
-	set := &s.config.Settings
+func (s *Server) appendFeatureSettings(l *statList, set *Settings) {
 	l.n("idle_timeout", int64(set.IdleTimeoutSeconds))
 	l.n("watcher_logbuf_size", int64(set.WatcherLogbufSize))
 	l.n("worker_logbuf_size", int64(set.WorkerLogbufSize))
@@ -126,8 +125,8 @@ func appendTLSSettings(l *statList, set *Settings) {
 }
 
 // automoveWindow is the setting, or the version's default.
-func (s *Server) automoveWindow() int {
-	switch n := s.config.Settings.SlabAutomoveWindow; {
+func (s *Server) automoveWindow(set *Settings) int {
+	switch n := set.SlabAutomoveWindow; {
 	case n != 0:
 		return n
 	case s.dialect == ascii.Old:

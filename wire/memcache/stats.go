@@ -129,6 +129,7 @@ func (s *Server) reset() {
 	s.resetCounters()
 	s.prefixes.clear()
 	s.trace.reset()
+	s.crawls.Store(0)
 	s.env.Store.ResetStats()
 	s.baseline.mu.Lock()
 	s.baseline.transport = s.transport()
@@ -169,7 +170,7 @@ func (l *statList) byte(name string, v byte) {
 // f appends a number with so many decimals.
 func (l *statList) f(name string, v float64, decimals int) {
 	var digits [floatMax]byte
-	*l = ascii.AppendStat(*l, name, strconv.AppendFloat(digits[:0], v, 'f', decimals, 64))
+	*l = ascii.AppendStat(*l, name, ascii.AppendFloat(digits[:0], v, decimals))
 }
 
 // octal appends a number in octal.
@@ -313,8 +314,8 @@ func (s *Server) appendMachinery(l *statList) {
 		}
 		l.zeros("slab_reassign_running", "slabs_moved")
 	}
-	if set.LRUCrawler {
-		l.zeros("lru_crawler_running", "lru_crawler_starts")
+	if s.knobs.crawler.Load() {
+		s.appendCrawler(l)
 	}
 	if set.LRUMaintainerThread {
 		l.zeros("lru_maintainer_juggles")

@@ -91,11 +91,12 @@ func (w *worker) update(s *session, m mode) progress {
 	}
 	st := &s.store
 	st.mode, st.meta, st.stale, st.vivify, st.cas, st.newCAS = m, false, false, false, cas, 0
+	expiresAtMS := w.server.expiresAtMS(exptime, w.now)
 	return w.reserve(s, key, slab.Spec{
 		ValueLen:    n,
 		Flags:       flags,
-		ExpiresAtMS: w.server.expiresAtMS(exptime, w.now),
-		Evictable:   true,
+		ExpiresAtMS: expiresAtMS,
+		Evictable:   w.evictable(expiresAtMS),
 	})
 }
 
@@ -325,7 +326,7 @@ func (w *worker) admitStale(st *store, old slab.Item) (o outcome, keepMS int64) 
 // remake reserves the filled item again with another expiry.
 func (w *worker) remake(st *store, hk *slab.Key, expiresAtMS int64) bool {
 	it, err := w.handle.Reserve(hk, slab.Spec{
-		ValueLen: st.len, Flags: st.item.Flags(), ExpiresAtMS: expiresAtMS, CAS: st.newCAS, Evictable: true,
+		ValueLen: st.len, Flags: st.item.Flags(), ExpiresAtMS: expiresAtMS, CAS: st.newCAS, Evictable: w.evictable(expiresAtMS),
 	})
 	if err != nil {
 		return false
@@ -401,7 +402,8 @@ func (w *worker) extendLook(st *store, hk *slab.Key, x *extension) (o outcome, c
 	default:
 		x.seen, x.len, x.pinned = versionOf(old), old.ValueLen(), old.Large()
 		x.spec = slab.Spec{
-			ValueLen: x.len + st.len, Flags: old.Flags(), ExpiresAtMS: x.seen.expiresAtMS, CAS: st.newCAS, Evictable: true,
+			ValueLen: x.len + st.len, Flags: old.Flags(), ExpiresAtMS: x.seen.expiresAtMS, CAS: st.newCAS,
+			Evictable: w.evictable(x.seen.expiresAtMS),
 		}
 		if x.pinned {
 			x.value = l.Pin(old)
