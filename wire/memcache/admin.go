@@ -2,17 +2,14 @@ package memcache
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
 )
 
 const (
-	verbosityMax      = 2             // MAX_VERBOSITY_LEVEL
-	memlimitMinMB     = 8             // cache_memlimit refuses less
-	memlimitMaxMB     = 1_000_000_000 // and takes more for bytes
-	crawlerSleepMaxUS = 1_000_000
-	hotWarmPctMax     = 80
+	verbosityMax  = 2             // MAX_VERBOSITY_LEVEL
+	memlimitMinMB = 8             // cache_memlimit refuses less
+	memlimitMaxMB = 1_000_000_000 // and takes more for bytes
 )
 
 // is reports whether a token is the word. The new dialect compares only as
@@ -114,106 +111,6 @@ func misbehave(w *worker, _ *session) progress { return w.reply(replyError) }
 // refreshCerts answers as a memcached that knows TLS but does not use it:
 // Debian's, and those of the usual images.
 func refreshCerts(w *worker, _ *session) progress { return w.say("Error TLS not enabled\r\n") }
-
-// lru refuses what memcached refuses; the settings themselves are to come.
-func lru(w *worker, _ *session) progress {
-	w.noteNoreply()
-	r := &w.request
-	if w.is(r.Token(1), "tune") && r.Len() >= 6 {
-		hot, ok1 := w.dialect.Uint32(r.Token(2))
-		warm, ok2 := w.dialect.Uint32(r.Token(3))
-		_, err1 := strconv.ParseFloat(string(r.Token(4)), 64)
-		_, err2 := strconv.ParseFloat(string(r.Token(5)), 64)
-		if ok1 && ok2 && err1 == nil && err2 == nil && hot+warm > hotWarmPctMax {
-			return w.reply("ERROR hot and warm pcts must not exceed 80\r\n")
-		}
-	}
-	return w.reply(replyError)
-}
-
-// lruCrawler refuses what memcached refuses; crawling itself is to come.
-func lruCrawler(w *worker, _ *session) progress {
-	r := &w.request
-	if r.Len() != 3 {
-		return w.reply(replyError)
-	}
-	switch sub := r.Token(1); {
-	case w.is(sub, "sleep"):
-		us, ok := w.dialect.Uint32(r.Token(2))
-		if !ok {
-			return w.reply(replyFormat)
-		}
-		if us > crawlerSleepMaxUS {
-			return w.reply("CLIENT_ERROR sleep must be one second or less\r\n")
-		}
-	case w.is(sub, "tocrawl"):
-		if _, ok := w.dialect.Uint32(r.Token(2)); !ok {
-			return w.reply(replyFormat)
-		}
-	case w.is(sub, "crawl"):
-		if !w.server.config.Settings.LRUCrawler {
-			return w.reply("CLIENT_ERROR lru crawler disabled\r\n")
-		}
-	case w.is(sub, "metadump"):
-		return w.refuseDump("ERROR metadump not allowed\r\n")
-	case w.dialect == ascii.New && w.is(sub, "mgdump"):
-		return w.refuseDump("ERROR key dump not allowed\r\n")
-	}
-	return w.reply(replyError)
-}
-
-func (w *worker) refuseDump(forbidden string) progress {
-	switch {
-	case !w.server.config.Settings.LRUCrawler:
-		return w.reply("CLIENT_ERROR lru crawler disabled\r\n")
-	case w.server.config.DumpDisabled:
-		return w.reply(forbidden)
-	}
-	return w.reply(replyError)
-}
-
-// slabs refuses what memcached refuses; page moves by hand are to come.
-func slabs(w *worker, _ *session) progress {
-	r := &w.request
-	if r.Len() == 4 && w.is(r.Token(1), "reassign") {
-		if !w.server.config.Settings.SlabReassign {
-			return w.reply("CLIENT_ERROR slab reassignment disabled\r\n")
-		}
-		source, ok1 := w.dialect.Int32(r.Token(2))
-		target, ok2 := w.dialect.Int32(r.Token(3))
-		if !ok1 || !ok2 {
-			return w.reply(replyFormat)
-		}
-		if source == target {
-			return w.reply("SAME src and dst class are identical\r\n")
-		}
-	}
-	if r.Len() >= 3 && w.is(r.Token(1), "automove") {
-		return w.refuseAutomove()
-	}
-	return w.reply(replyError)
-}
-
-// refuseAutomove refuses an argument of `slabs automove` that is neither a
-// setting's name nor a number, and for now, with another text, those that are.
-func (w *worker) refuseAutomove() progress {
-	w.noteNoreply()
-	arg := w.request.Token(2)
-	named := w.is(arg, "ratio")
-	if w.dialect == ascii.New {
-		named = named || w.is(arg, "freeratio") || w.is(arg, "window")
-	}
-	if _, ok := w.dialect.Uint32(arg); !ok && !named {
-		return w.reply(replyFormat)
-	}
-	return w.reply(replyError)
-}
-
-// extstore has no storage to set up.
-func extstore(w *worker, _ *session) progress {
-	w.noteNoreply()
-	return w.reply(replyError)
-}
 
 // discoveryKey is what clients of the first ElastiCache versions get instead
 // of `config get cluster`.

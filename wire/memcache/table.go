@@ -17,7 +17,6 @@ const (
 	debug                    // only with relaxed_privileges
 	data                     // a data block follows
 	later                    // not all of it works yet
-	refused                  // only its refusals work yet
 	hot                      // found by its first four bytes, see shortcuts
 )
 
@@ -69,7 +68,7 @@ var table = [...]row{
 	{"lru", lru, 2, 0, 0, admin, "eviction settings: temp_ttl works, the others are remembered"},
 	{"lru_crawler", lruCrawler, 0, 0, 0, admin, "early reclaim, and dumps of all keys: metadump, mgdump"},
 	{"slabs", slabs, 0, 0, 0, admin, "page moves by hand: answered, for memory moves by itself"},
-	{"extstore", extstore, 2, 0, 0, admin | refused, "flash storage: there is none"},
+	{"extstore", extstore, 2, 0, 0, admin, "settings of a flash storage: remembered, for there is none"},
 	{"refresh_certs", refreshCerts, 0, 0, 0, admin, "load the certificates again"},
 	{"config", config, 0, 0, 0, admin, "config get cluster: auto-discovery of nodes"},
 	{"debugtime", debugtime, 1, 0, 0, admin | debug, "move the clock (with -o relaxed_privileges)"},
@@ -176,11 +175,8 @@ func SupportTable() string {
 	b.WriteString("| command | what it does | support |\n|---|---|---|\n")
 	for i := range table {
 		support := "full"
-		switch {
-		case table[i].flags&later != 0:
+		if table[i].flags&later != 0 {
 			support = "partly"
-		case table[i].flags&refused != 0:
-			support = "not yet"
 		}
 		b.WriteString("| `" + table[i].name + "` | " + table[i].summary + " | " + support + " |\n")
 	}

@@ -1,0 +1,54 @@
+package memcache
+
+// extstore sets what a flash storage would go by: memcached takes these settings
+// whether it has one or not.
+func extstore(w *worker, _ *session) progress {
+	w.noteNoreply()
+	r := &w.request
+	sub, arg := r.Token(1), r.Token(2)
+	ok := false
+	switch {
+	case r.Len() < 3:
+	case w.is(sub, "free_memchunks") && r.Len() > 3: // accepted and ignored since 1.6.0
+		ok = w.extFreeChunks()
+	case w.is(sub, "item_size"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtItemSize = int(v) })
+	case w.is(sub, "item_age"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtItemAge = v })
+	case w.is(sub, "low_ttl"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtLowTTL = int(v) })
+	case w.is(sub, "recache_rate"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtRecacheRate = int(v) })
+	case w.is(sub, "compact_under"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtCompactUnder = int(v) })
+	case w.is(sub, "drop_under"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtDropUnder = int(v) })
+	case w.is(sub, "max_sleep"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtMaxSleep = int(v) })
+	case w.is(sub, "max_frag"):
+		var v float64
+		if v, ok = w.dialect.Float64(arg); ok {
+			w.server.knobs.change(func(set *Settings) { set.ExtMaxFrag = v })
+		}
+	case w.is(sub, "drop_unread"):
+		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtDropUnread = v != 0 })
+	}
+	if !ok {
+		return w.reply(replyError)
+	}
+	return w.reply(replyOK)
+}
+
+func (w *worker) extSet(arg []byte, put func(*Settings, uint32)) bool {
+	v, ok := w.dialect.Uint32(arg)
+	if ok {
+		w.server.knobs.change(func(set *Settings) { put(set, v) })
+	}
+	return ok
+}
+
+func (w *worker) extFreeChunks() bool {
+	class, ok1 := w.dialect.Uint32(w.request.Token(2))
+	_, ok2 := w.dialect.Uint32(w.request.Token(3))
+	return ok1 && ok2 && class < slabClassMax
+}
