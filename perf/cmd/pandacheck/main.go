@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/pandabeardb/panda/perf/checker"
+	"github.com/pandabeardb/panda/perf/density"
 	"github.com/pandabeardb/panda/perf/peer"
 )
 
 // errUsage says that the command line is not one of ours.
-var errUsage = errors.New("usage: pandacheck soak [flags]")
+var errUsage = errors.New("usage: pandacheck soak|density|items|fit|churn|scale [flags]")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,7 +45,12 @@ type settings struct {
 
 // checks are the subcommands.
 var checks = map[string]func(context.Context, *settings) (held bool, err error){
-	"soak": soak,
+	"soak":    soak,
+	"density": measures(density.Items, density.Fit),
+	"items":   measures(density.Items),
+	"fit":     measures(density.Fit),
+	"churn":   measures(density.Churn),
+	"scale":   measures(density.Scale),
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held bool, err error) {
@@ -136,4 +142,21 @@ func soak(ctx context.Context, s *settings) (bool, error) {
 		fmt.Fprintln(s.out, "soak: no wrong answer")
 	}
 	return err == nil, err
+}
+
+// measures runs measurements of package density one after the other.
+func measures(all ...func(context.Context, density.Options) (*density.Report, error)) func(context.Context, *settings) (bool, error) {
+	return func(ctx context.Context, s *settings) (held bool, err error) {
+		held = true
+		o := density.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Duration: s.duration, Seed: s.seed, Log: s.log}
+		for _, measure := range all {
+			report, err := measure(ctx, o)
+			if err != nil {
+				return false, err
+			}
+			fmt.Fprint(s.out, report)
+			held = held && report.Held()
+		}
+		return held, nil
+	}
 }
