@@ -75,7 +75,7 @@ fuzz:
 
 # Rewrites the expected texts of tests; look at the difference before you commit.
 golden:
-	$(GO) test ./appliance/config -run TestHelp -rewrite
+	$(GO) test ./appliance/config -run 'TestHelp|TestConfigErrors|TestPrintConfig' -rewrite
 	$(GO) test ./perf -run 'TestTable|TestBench' -rewrite
 	$(GO) test ./perf/hits -run TestTable -rewrite
 	$(GO) test ./wire/compat -run Transcript -rewrite # from the originals; asks for memcached itself

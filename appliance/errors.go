@@ -11,6 +11,7 @@ import (
 var (
 	ErrResolve = errors.New("getaddrinfo()")
 	ErrListen  = errors.New("failed to listen")
+	ErrAdmin   = errors.New("admin port")
 )
 
 // listenError is an ErrListen as memcached prints it: a line of what failed,

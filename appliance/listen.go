@@ -21,6 +21,8 @@ func (n *Node) listen(ctx context.Context) error {
 		if err := n.bind("unix", u.Path, u.Mode); err != nil {
 			return &listenError{"on UNIX socket: " + u.Path, err}
 		}
+	}
+	if len(n.config.Listeners) == 0 {
 		return nil
 	}
 	where := fmt.Sprintf("on TCP port %d", n.config.Memcache.Settings.TCPPort)

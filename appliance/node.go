@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/pandabeardb/panda/appliance/admin"
 	"github.com/pandabeardb/panda/appliance/config"
 	"github.com/pandabeardb/panda/netio"
 	"github.com/pandabeardb/panda/slab"
@@ -35,8 +36,10 @@ type Node struct {
 	memcache *memcache.Server
 	net      *netio.Server
 	addrs    []net.Addr
-	cluster  string    // this node, for `config get cluster`
-	shutdown chan bool // the shutdown command: true is graceful
+	cluster  string        // this node, for `config get cluster`
+	shutdown chan bool     // the shutdown command: true is graceful
+	admin    *admin.Server // nil without an admin address
+	started  time.Time
 }
 
 // New builds a node and binds its addresses; Start makes it serve. level is
@@ -94,6 +97,9 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 	if err == nil {
 		err = n.listen(ctx)
 	}
+	if err == nil {
+		err = n.listenAdmin()
+	}
 	if err != nil {
 		n.net.Stop(ctx)
 	}
@@ -101,16 +107,33 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 }
 
 // Start makes the node serve.
-func (n *Node) Start() error { return n.net.Start() }
+func (n *Node) Start() error {
+	n.started = time.Now()
+	if err := n.net.Start(); err != nil {
+		return err
+	}
+	if n.admin != nil {
+		n.admin.Start()
+	}
+	return nil
+}
 
 // Stop ends the node in order: what was read is answered, output is flushed,
 // connections are closed, as long as ctx allows; then the memory is given back.
+// The admin port says so meanwhile, and ends last.
 func (n *Node) Stop(ctx context.Context) error {
+	if n.admin != nil {
+		n.admin.Detach()
+	}
 	err := n.net.Stop(ctx)
 	if err != nil {
 		err = fmt.Errorf("connections were cut: %w", err)
 	}
-	return errors.Join(err, n.store.Close())
+	err = errors.Join(err, n.store.Close())
+	if n.admin != nil {
+		err = errors.Join(err, n.admin.Close())
+	}
+	return err
 }
 
 // Addrs are the addresses that are listened on.
@@ -133,18 +156,6 @@ func (n *Node) open(loop int, peer wire.Peer) wire.Session { return n.memcache.O
 // setVerbosity is the verbosity command, and -v.
 func (n *Node) setVerbosity(v int) {
 	if n.level != nil {
-		n.level.Set(LogLevel(v))
+		n.level.Set(config.LogLevel(v))
 	}
-}
-
-// LogLevel is what a number of -v's shows: problems, then the node's own
-// events, then everything.
-func LogLevel(verbosity int) slog.Level {
-	switch {
-	case verbosity <= 0:
-		return slog.LevelWarn
-	case verbosity == 1:
-		return slog.LevelInfo
-	}
-	return slog.LevelDebug
 }

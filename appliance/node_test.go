@@ -177,10 +177,7 @@ func TestOneFamilyTaken(t *testing.T) {
 		t.Errorf("no warning of %s: %s", taken, log.String())
 	}
 
-	c, exit = config.Serve([]string{"-p", port})
-	if exit != nil {
-		t.Fatal(exit)
-	}
+	c = serveConfig(t, "memcache.port", port, "admin.address", "")
 	_, err = New(t.Context(), c, slog.New(slog.DiscardHandler), nil)
 	want := "failed to listen on one of interface(s) localhost: Address already in use"
 	if !errors.Is(err, ErrListen) || err.Error() != want {
@@ -261,4 +258,22 @@ func TestStopAnswersWhatWasRead(t *testing.T) {
 	if whole := strings.Repeat("MN\r\n", len(rest)/4); string(rest) != whole || err != nil {
 		t.Errorf("after the stop came %d bytes that are no whole replies (%v)", len(rest), err)
 	}
+}
+
+// serveConfig is `panda serve` with settings: names and values.
+func serveConfig(t *testing.T, set ...string) config.Config {
+	t.Helper()
+	var overrides []config.Override
+	for i := 0; i < len(set); i += 2 {
+		overrides = append(overrides, config.Override{Spelling: set[i], Setting: set[i], Text: set[i+1]})
+	}
+	s, exit := config.ReadSettings(config.File{}, overrides)
+	if exit != nil {
+		t.Fatal(exit)
+	}
+	c, exit := config.Serve(s)
+	if exit != nil {
+		t.Fatal(exit)
+	}
+	return c
 }

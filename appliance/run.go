@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pandabeardb/panda/appliance/config"
 )
 
@@ -26,8 +28,8 @@ const (
 )
 
 // Run serves until a signal or the shutdown command ends it, and returns the
-// exit code. json chooses the log's form.
-func Run(c config.Config, stderr io.Writer, json bool) int {
+// exit code.
+func Run(c config.Config, stderr io.Writer) int {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -36,13 +38,10 @@ func Run(c config.Config, stderr io.Writer, json bool) int {
 		io.WriteString(stderr, exit.Stderr)
 		return exit.Code
 	}
-	log, level := newLog(stderr, json, c.Memcache.Verbosity)
-	node, profiles, err := startAll(c, log, level)
+	log, level := newLog(stderr, c.LogFormat, c.LogLevel)
+	node, err := startNode(c, log, level)
 	if err != nil {
 		return reportStart(stderr, err)
-	}
-	if profiles != nil {
-		defer profiles.Close()
 	}
 	if c.PIDFile != "" {
 		writePIDFile(c.PIDFile, log)
@@ -51,28 +50,15 @@ func Run(c config.Config, stderr io.Writer, json bool) int {
 	return node.stop(signals)
 }
 
-// newLog is the node's log: problems only, or more with -v.
-func newLog(w io.Writer, json bool, verbosity int) (*slog.Logger, *slog.LevelVar) {
+// newLog is the node's log: what level and format say.
+func newLog(w io.Writer, format string, at slog.Level) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
-	level.Set(LogLevel(verbosity))
+	level.Set(at)
 	options := &slog.HandlerOptions{Level: level}
-	if json {
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options)), level
 	}
 	return slog.New(slog.NewTextHandler(w, options)), level
-}
-
-// startAll starts the node, and the profiles if they are wanted, or nothing.
-func startAll(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, *profileServer, error) {
-	node, err := startNode(c, log, level)
-	if err != nil || c.Pprof == "" {
-		return node, nil, err
-	}
-	profiles, err := startProfiles(c.Pprof, log)
-	if err != nil {
-		return nil, nil, errors.Join(err, node.abandon())
-	}
-	return node, profiles, nil
 }
 
 // abandon stops a node that will not serve.
@@ -96,31 +82,44 @@ func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, 
 	if err := node.Start(); err != nil {
 		return nil, errors.Join(err, node.abandon())
 	}
+	node.logStart()
+	return node, nil
+}
+
+// logStart says what was started, and where it can be reached.
+func (n *Node) logStart() {
+	c := &n.config
 	switch {
 	case c.Public():
-		log.Warn("listening beyond loopback without authentication: everyone who reaches this port can read and write everything; -l 127.0.0.1 restricts it")
-	case c.Unix == nil:
-		log.Info("listening on loopback only, since there is no authentication; -l (--listen) opens it to other hosts")
+		n.log.Warn("listening beyond loopback without authentication: everyone who reaches this port can read and write everything; -l 127.0.0.1 restricts it")
+	case len(c.Listeners) > 0:
+		n.log.Info("listening on loopback only, since there is no authentication; -l (--listen) opens it to other hosts")
 	}
-	for _, addr := range node.Addrs() {
-		log.Info("serving memcache", "network", addr.Network(), "address", addr.String())
+	for _, addr := range n.Addrs() {
+		n.log.Info("serving memcache", "network", addr.Network(), "address", addr.String())
 	}
-	return node, nil
+	if n.admin != nil {
+		n.log.Info("serving the operator", "address", n.AdminAddr().String(), "paths", "/metrics /healthz /debug/pprof/")
+	}
+	set := &c.Memcache.Settings
+	n.log.Info("started", "version", c.Version, "pid", os.Getpid(), "config", c.File, "loops", c.Loops,
+		"memory_bytes", set.MaxBytes, "evictions", set.Evictions, "connections", c.Clients, "compat", c.Memcache.Compat.Version())
 }
 
 // reportStart prints why the node did not start, as memcached does.
 func reportStart(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "%v\n", err)
-	if errors.Is(err, ErrListen) {
+	if errors.Is(err, ErrListen) || errors.Is(err, ErrAdmin) {
 		return config.ExitOSError
 	}
 	return config.ExitFailure
 }
 
-// wait returns when the node is to end.
+// wait returns when the node is to end. Called as memcached it says so in
+// memcached's words.
 func (n *Node) wait(signals <-chan os.Signal, stderr io.Writer) {
 	for {
-		graceful := false
+		graceful, reason := false, "the shutdown command"
 		select {
 		case graceful = <-n.shutdown:
 		case s := <-signals:
@@ -128,28 +127,44 @@ func (n *Node) wait(signals <-chan os.Signal, stderr io.Writer) {
 				n.log.Info("SIGHUP: there are no users and no certificates to read again")
 				continue
 			}
-			graceful = s == syscall.SIGUSR1
+			graceful, reason = s == syscall.SIGUSR1, signalName(s)
 		}
-		if graceful {
+		switch {
+		case !n.config.AsMemcached:
+			n.log.Info("stopping", "reason", reason)
+		case graceful:
 			io.WriteString(stderr, "Gracefully stopping\n")
-		} else if n.config.Memcache.Verbosity > 0 {
+		case n.config.Memcache.Verbosity > 0:
 			io.WriteString(stderr, "Exiting normally\n")
 		}
 		return
 	}
 }
 
+// signalName is a signal as operators call it.
+func signalName(s os.Signal) string {
+	if number, ok := s.(syscall.Signal); ok {
+		return unix.SignalName(number)
+	}
+	return s.String()
+}
+
 // stop ends the node; a second signal ends it at once.
 func (n *Node) stop(signals <-chan os.Signal) int {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
+	items, transport := n.store.Stats().Items, n.net.Transport()
 	done := make(chan error, 1)
 	go func() { done <- n.Stop(ctx) }()
 	for {
 		select {
 		case err := <-done:
 			if err != nil {
-				n.log.Info("stopped", "error", err)
+				n.log.Warn("not everybody had taken their replies", "error", err)
+			}
+			if !n.config.AsMemcached {
+				n.log.Info("stopped", "uptime", time.Since(n.started).Round(time.Millisecond).String(), "items", items,
+					"connections", transport.CurrentConnections, "connections_total", transport.TotalConnections)
 			}
 			return config.ExitOK
 		case s := <-signals:

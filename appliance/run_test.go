@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,7 +20,7 @@ import (
 func TestLogShowsWhatVerbosityAsksFor(t *testing.T) {
 	for verbosity, want := range []string{"warn", "info warn", "debug info warn", "debug info warn"} {
 		var b bytes.Buffer
-		log, _ := newLog(&b, true, verbosity)
+		log, _ := newLog(&b, "json", config.LogLevel(verbosity))
 		log.Debug("debug")
 		log.Info("info")
 		log.Warn("warn")
@@ -60,7 +59,7 @@ func TestPIDFileReplacesAnOldOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	log, _ := newLog(&b, false, 0)
+	log, _ := newLog(&b, "text", slog.LevelWarn)
 	writePIDFile(name, log)
 	if got, err := os.ReadFile(name); err != nil || string(got) != strconv.Itoa(os.Getpid())+"\n" {
 		t.Errorf("%q %v", got, err)
@@ -71,26 +70,6 @@ func TestPIDFileReplacesAnOldOne(t *testing.T) {
 	writePIDFile(filepath.Join(name, "impossible"), log)
 	if !strings.Contains(b.String(), "could not write the pid file") {
 		t.Errorf("no word of a pid file that could not be written: %q", b.String())
-	}
-}
-
-func TestProfilesAreServed(t *testing.T) {
-	var b bytes.Buffer
-	log, _ := newLog(&b, false, 1)
-	s, err := startProfiles("127.0.0.1:0", log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	_, address, _ := strings.Cut(strings.TrimSpace(b.String()), "address=")
-	r, err := http.Get("http://" + address + "/debug/pprof/heap?debug=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	text, _ := io.ReadAll(r.Body)
-	if r.StatusCode != http.StatusOK || !bytes.Contains(text, []byte("heap profile")) {
-		t.Errorf("%s %q", r.Status, text[:min(len(text), 100)])
 	}
 }
 
@@ -153,9 +132,9 @@ func TestFailureAfterBindingCleansUp(t *testing.T) {
 	if exit != nil {
 		t.Fatal(exit)
 	}
-	log, level := newLog(io.Discard, false, 0)
-	if _, _, err := startAll(c, log, level); err == nil {
-		t.Fatal("started, though the address of profiles is taken")
+	log, level := newLog(io.Discard, "text", slog.LevelWarn)
+	if _, err := startNode(c, log, level); !errors.Is(err, ErrAdmin) {
+		t.Fatalf("started, though the admin port is taken: %v", err)
 	}
 	if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the unix socket was left behind: %v", err)

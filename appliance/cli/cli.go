@@ -37,7 +37,8 @@ func memcached(program string, args []string, stdout, stderr io.Writer) int {
 	if exit != nil {
 		return finish(exit, stdout, stderr)
 	}
-	return appliance.Run(c, stderr, false)
+	c.Version = version()
+	return appliance.Run(c, stderr)
 }
 
 // finish prints what an Exit says.
@@ -74,26 +75,6 @@ func newVersion() *cobra.Command {
 		Args:  cobra.NoArgs,
 		Run:   func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "panda "+version()) },
 	}
-}
-
-// newServe runs a node with safe defaults.
-func newServe(code *int, stderr io.Writer) *cobra.Command {
-	var o serveOptions
-	c := &cobra.Command{
-		Use:   "serve",
-		Short: "Serve memcache on loopback, or where --listen says",
-		Args:  cobra.NoArgs,
-		Run: func(c *cobra.Command, _ []string) {
-			cfg, exit := config.Serve(o.args())
-			if exit != nil {
-				*code = finish(exit, c.OutOrStdout(), stderr)
-				return
-			}
-			*code = appliance.Run(cfg, stderr, !terminal(stderr))
-		},
-	}
-	o.bind(c)
-	return c
 }
 
 // terminal reports whether a person reads w.

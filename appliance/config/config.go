@@ -1,6 +1,7 @@
 package config
 
 import (
+	"log/slog"
 	"net/netip"
 	"os"
 	"time"
@@ -41,7 +42,13 @@ type Config struct {
 	PIDFile    string // -P
 	LockMemory bool   // -k
 	CoreDumps  bool   // -r
-	Pprof      string // -o panda_pprof: a loopback address
+	Admin      string // -o panda_admin, admin.address: a loopback address for metrics, health and profiles; "": none
+
+	AsMemcached bool       // called as memcached: its habits on stderr
+	LogLevel    slog.Level // what is logged
+	LogFormat   string     // json, text, or auto: text for a terminal
+	File        string     // the config file that was read
+	Version     string     // of panda, for logs and metrics
 
 	Warnings []string // for the log, in order
 }
@@ -100,7 +107,7 @@ type parser struct {
 // rest. The Exit is nil when the node is to be started.
 func Memcached(program string, args []string) (Config, *Exit) {
 	p := newParser(program)
-	p.c.NeedsUser = true
+	p.c.NeedsUser, p.c.AsMemcached = true, true
 	if exit := p.parseFlags(args); exit != nil {
 		if exit == exitHelp {
 			exit = &Exit{Stdout: help(p.version)}
@@ -110,7 +117,20 @@ func Memcached(program string, args []string) (Config, *Exit) {
 	if exit := p.finish(); exit != nil {
 		return Config{}, exit
 	}
+	p.c.LogFormat, p.c.LogLevel = "text", LogLevel(p.c.Memcache.Verbosity)
 	return p.c, nil
+}
+
+// LogLevel is what a number of -v's shows: problems, then the node's own
+// events, then everything.
+func LogLevel(verbosity int) slog.Level {
+	switch {
+	case verbosity <= 0:
+		return slog.LevelWarn
+	case verbosity == 1:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // newParser starts from memcached's defaults.
@@ -127,27 +147,4 @@ func newParser(program string) *parser {
 	p.c.Memcache.Settings = memcache.DefaultSettings()
 	p.c.Backlog = p.c.Memcache.Settings.TCPBacklog
 	return p
-}
-
-// Serve reads the same flags for `panda serve`: memcache on loopback unless -l
-// says otherwise, so that a node without authentication is not open to others
-// by default; root need not say who it wants to be; and an address that
-// another server has is an error, though the other family's be free.
-func Serve(args []string) (Config, *Exit) {
-	p := newParser("panda serve")
-	p.c.BindAll = true
-	exit := p.parseFlags(args)
-	if p.interfaces == "" {
-		p.interfaces = "localhost"
-	}
-	if exit == nil && p.port == 0 {
-		exit = fail(ExitUsage, "panda: port 0 leaves nothing to serve; -1 is any free port")
-	}
-	if exit == nil {
-		exit = p.finish()
-	}
-	if exit != nil {
-		return Config{}, exit
-	}
-	return p.c, nil
 }

@@ -17,6 +17,12 @@ func (p *parser) finish() *Exit {
 			return exit
 		}
 	}
+	p.finishSettings()
+	return nil
+}
+
+// finishSettings tells `stats settings` what flags and settings said.
+func (p *parser) finishSettings() {
 	s := &p.c.Memcache.Settings
 	s.Inter = p.interfaces
 	s.TCPPort = p.port
@@ -31,7 +37,6 @@ func (p *parser) finish() *Exit {
 	if p.protocol == "ascii" {
 		s.BindingProtocol = "ascii"
 	}
-	return nil
 }
 
 // finishUDP refuses UDP, which comes with the binary protocol's release. The
@@ -160,6 +165,11 @@ func (p *parser) finishListeners() *Exit {
 		p.c.Listeners = []Listener{{Port: ephemeral(p.port)}}
 		return nil
 	}
+	return p.listeners()
+}
+
+// listeners takes the addresses apart.
+func (p *parser) listeners() *Exit {
 	for _, text := range strings.FieldsFunc(p.interfaces, func(r rune) bool { return r == ',' || r == ';' }) {
 		l, exit := p.listener(text)
 		if exit != nil {
@@ -283,9 +293,13 @@ func (p *parser) sockets() int {
 	return n
 }
 
-// loopbackAddress checks the address of panda_pprof.
+// loopbackAddress checks the address of the admin port.
 func loopbackAddress(address string) bool {
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
 	return err == nil && Listener{Host: host}.loopback()
 }
 

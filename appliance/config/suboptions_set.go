@@ -48,12 +48,15 @@ func setRelaxed(p *parser, _ string) *Exit {
 	return nil
 }
 
-func setPprof(p *parser, v string) *Exit {
-	if !loopbackAddress(v) {
-		return fail(ExitUsage, "panda: panda_pprof: %q is not a loopback address with a port, such as 127.0.0.1:6060", v)
+// setAdmin is panda_admin; panda_pprof is its older name.
+func setAdmin(name string) setter {
+	return func(p *parser, v string) *Exit {
+		if !loopbackAddress(v) {
+			return fail(ExitUsage, "panda: %s: %q is not a loopback address with a port, such as %s", name, v, AdminAddress)
+		}
+		p.c.Admin = v
+		return nil
 	}
-	p.c.Pprof = v
-	return nil
 }
 
 // setNoModern sets what memcached 1.4 did by default.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -34,6 +35,9 @@ func TestMain(m *testing.M) {
 //	present file                 waits until file exists
 //	signal NAME pidfile          sends HUP, TERM or USR1 to the process that wrote pidfile, once it has
 //	gone pidfile                 waits until the process that wrote pidfile is no more
+//	free NAME                    $NAME becomes a TCP port that is free on 127.0.0.1
+//	expand file                  replaces $NAME in file by the environment's
+//	fetch STATUS URL             gets URL, which must answer STATUS; the body becomes stdout
 //	owner address uid            the process behind address must be user's, and have no further groups
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -46,6 +50,9 @@ func TestScripts(t *testing.T) {
 			"signal":  send,
 			"gone":    gone,
 			"owner":   owner,
+			"free":    free,
+			"expand":  expand,
+			"fetch":   fetch,
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition == "root" {
@@ -193,4 +200,42 @@ func ask(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := ts.Stdout().Write(append(replies.Bytes(), '\n'))
 		ts.Check(err)
 	}
+}
+
+func free(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: free NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	ts.Check(l.Close())
+}
+
+func expand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: expand file")
+	}
+	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fetch STATUS URL")
+	}
+	client := http.Client{Timeout: deadline}
+	defer client.CloseIdleConnections()
+	var r *http.Response
+	poll(ts, "an answer of "+args[1], func() (answered bool) {
+		var err error
+		r, err = client.Get(args[1])
+		return err == nil
+	})
+	defer r.Body.Close()
+	if got := strconv.Itoa(r.StatusCode); got != args[0] {
+		ts.Fatalf("%s answers %s, want %s", args[1], got, args[0])
+	}
+	_, err := io.Copy(ts.Stdout(), r.Body)
+	ts.Check(err)
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/pandabeardb/panda/appliance/config"
 	"github.com/pandabeardb/panda/wire/memcache"
@@ -11,26 +13,45 @@ import (
 
 func main() {
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: readme README.md")
+		fmt.Fprintln(os.Stderr, "usage: readme folder")
 		os.Exit(2)
 	}
-	if err := rewrite(os.Args[1]); err != nil {
+	if err := rewriteAll(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "readme:", err)
 		os.Exit(1)
 	}
 }
 
-// rewrite brings the file's generated parts up to date.
-func rewrite(name string) error {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
+// documents are the files with generated parts, and what they should be, given
+// what they are.
+var documents = []struct {
+	name  string
+	fresh func(text []byte) ([]byte, error)
+}{
+	{"README.md", generate},
+	{"docs/settings.md", func([]byte) ([]byte, error) { return config.AppendSettings(nil), nil }},
+}
+
+// rewriteAll brings all documents of the folder up to date.
+func rewriteAll(folder string) error {
+	for _, d := range documents {
+		name := filepath.Join(folder, d.name)
+		text, err := os.ReadFile(name)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		fresh, err := d.fresh(text)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(fresh, text) {
+			continue
+		}
+		if err := os.WriteFile(name, fresh, 0o644); err != nil {
+			return err
+		}
 	}
-	fresh, err := generate(text)
-	if err != nil || bytes.Equal(fresh, text) {
-		return err
-	}
-	return os.WriteFile(name, fresh, 0o644)
+	return nil
 }
 
 // generate returns the text with its generated parts up to date.

@@ -3,20 +3,23 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"testing"
 )
 
-func TestReadmeIsUpToDate(t *testing.T) {
-	text, err := os.ReadFile("../../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fresh, err := generate(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(fresh, text) {
-		t.Error("README.md is older than the tables in the code: make gen")
+func TestDocumentsAreUpToDate(t *testing.T) {
+	for _, d := range documents {
+		text, err := os.ReadFile(filepath.Join("../../..", d.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := d.fresh(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(fresh, text) {
+			t.Errorf("%s is older than the tables in the code: make gen", d.name)
+		}
 	}
 }
 

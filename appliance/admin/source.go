@@ -1,0 +1,25 @@
+package admin
+
+import (
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire/memcache"
+)
+
+// Source is how a node is asked. Its functions may be called on any goroutine,
+// until Detach.
+type Source struct {
+	Version    string                   // of panda
+	Snapshot   func() memcache.Snapshot // what the statistics commands say
+	Memory     func() slab.Stats        // of the store
+	Histograms func() []Histogram       // of times; nil: none
+	Health     func() error             // nil: clients are served
+}
+
+// Histogram is how often something took how long, since the start.
+type Histogram struct {
+	Name   string    // of the metric, in seconds
+	Help   string    //
+	Bounds []float64 // upper bounds of the buckets, rising
+	Counts []uint64  // of each bucket by itself, and one more for what took longer
+	Sum    float64   // seconds
+}

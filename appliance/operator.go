@@ -1,0 +1,48 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/pandabeardb/panda/appliance/admin"
+	"github.com/pandabeardb/panda/wire/memcache"
+)
+
+// errNotAccepting is what /healthz says at the limit of connections.
+var errNotAccepting = errors.New("the limit of connections is reached: no connection is accepted")
+
+// listenAdmin binds the operator's port, if there is to be one.
+func (n *Node) listenAdmin() (err error) {
+	address := n.config.Admin
+	if address == "" {
+		return nil
+	}
+	n.admin, err = admin.Listen(address, admin.Source{
+		Version:  n.config.Version,
+		Snapshot: func() memcache.Snapshot { return n.memcache.Snapshot(time.Now().UnixMilli()) },
+		Memory:   n.store.Stats,
+		Health:   n.health,
+	}, n.log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrAdmin, err)
+	}
+	return nil
+}
+
+// AdminAddr is the operator's port; nil without one.
+func (n *Node) AdminAddr() net.Addr {
+	if n.admin == nil {
+		return nil
+	}
+	return n.admin.Addr()
+}
+
+// health is asked while the node serves; a node that stops is detached.
+func (n *Node) health() error {
+	if n.net.Transport().AcceptingPaused {
+		return errNotAccepting
+	}
+	return nil
+}
