@@ -108,7 +108,7 @@ func (w *worker) appendListener(p *wire.Peer, now int64) {
 	l := connList{w.out.Buf, p.FD}
 	l.line("addr", networkOf(p.Network, p.Local), p.Local)
 	l.line("state", "", "conn_listening")
-	l.since(now - (w.server.env.StartedAtMS-startSlackMS)/1000)
+	l.since(now - w.server.env.StartedAtMS/1000)
 	w.out.Buf = l.buf
 }
 
