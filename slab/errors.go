@@ -8,6 +8,8 @@ var (
 	ErrLimit = errors.New("slab: memory limit too small")
 	// ErrShards: not a power of two, or more than slots.
 	ErrShards = errors.New("slab: shards must be a power of two up to 16,384")
+	// ErrGroups: too many bounds, out of order, or not multiples of 8.
+	ErrGroups = errors.New("slab: groups are not as they must be")
 )
 
 // Errors of Reserve and SetLimit.

@@ -68,6 +68,7 @@ func (s *Store) reclaim() bool {
 	s.reclaiming.Lock()
 	defer s.reclaiming.Unlock()
 	s.evicting.Store(true)
+	defer s.evictTally.publish()
 	most, laps := s.reclaimLimit()
 	v := &s.victim
 	before := s.runsInUse()
@@ -357,17 +358,15 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	if slot == nil {
 		panic("BUG: slab: an item with a stamp is not in the index")
 	}
-	s := sh.store
+	s, t := sh.store, &sh.store.evictTally
 	switch {
 	case it.has(bitExpiry) && it.expired(v.nowMS):
-		sh.counts.reclaimed++
-		if !it.Fetched() {
-			sh.counts.expiredUnfetched++
-		}
-		sh.unlink(hash, slot, it, KindExpire)
+		sh.countDead(t, it)
+		sh.unlink(t, hash, slot, it, KindExpire)
 		return gone
 	case sh.flushed && sh.isFlushed(it):
-		sh.unlink(hash, slot, it, KindFlush)
+		sh.countDead(t, it)
+		sh.unlink(t, hash, slot, it, KindFlush)
 		return gone
 	case !s.evicts || !it.Evictable():
 		return kept
@@ -381,6 +380,7 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 		} else {
 			*slot -= freqOne
 		}
+		t.spare(it)
 		return moved
 	}
 	v.cold++
@@ -393,7 +393,8 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	} else if *slot&freqMask != 0 {
 		sh.counts.evictedActive++
 	}
-	sh.unlink(hash, slot, it, KindEvict)
+	t.evict(it, *slot&freqMask != 0, v.nowMS)
+	sh.unlink(t, hash, slot, it, KindEvict)
 	return gone
 }
 

@@ -16,8 +16,10 @@ const (
 	dbSize      = 2
 	tablePtr    = 8 // one piece reference
 	maxKeyLen   = 255
-	valueBits   = 24
-	valueMask   = 1<<valueBits - 1
+	heatShift   = 22
+	valueMask   = 1<<heatShift - 1 // of a small item's value length
+	heatMask    = 3
+	keyShift    = 24
 	accessShift = 14
 	accessMask  = 1<<(32-accessShift) - 1
 )
@@ -106,7 +108,11 @@ func (it Item) setAccessed(seconds uint32) {
 }
 
 func (it Item) keyOffset() int { return int(keyOffsets[it.bits()&presence]) }
-func (it Item) keyLen() int    { return int(it.lengths() >> valueBits) }
+func (it Item) keyLen() int    { return int(it.lengths() >> keyShift) }
+
+// heat is changed under the shard's lock.
+func (it Item) heat() Heat     { return Heat(it.lengths() >> heatShift & heatMask) }
+func (it Item) setHeat(h Heat) { w := it.u32(8); *w = *w&^(heatMask<<heatShift) | uint32(h)<<heatShift }
 
 // Key is the item's key, in place.
 func (it Item) Key() []byte { return it.bytes(it.keyOffset(), it.keyLen()) }
@@ -303,10 +309,12 @@ func (it Item) write(k *Key, spec *Spec, bits uint32) {
 	if bits&bitLarge != 0 {
 		n = 0
 	}
-	*it.u32(8) = uint32(len(k.Bytes))<<valueBits | n
+	heat := Fixed
 	if spec.Evictable {
 		bits |= bitEvictable
+		heat = Hot
 	}
+	*it.u32(8) = uint32(len(k.Bytes))<<keyShift | uint32(heat)<<heatShift | n
 	*it.u32(12) = bits
 	if bits&presence != 0 {
 		it.writeOptional(k.DB, spec, bits)

@@ -33,7 +33,7 @@ func (h *Handle) Key(db uint16, b []byte) Key {
 func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
 	if !h.s.evicts && h.s.shards[k.Slot&h.s.shardMask].full.Load() {
 		h.s.outOfMemory.Add(1)
-		return Item{}, ErrNoMemory
+		return Item{}, h.refused(k, &spec, ErrNoMemory)
 	}
 	if len(k.Bytes) > maxKeyLen {
 		return Item{}, ErrTooLarge
@@ -53,7 +53,7 @@ func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
 	}
 	r, err := h.alloc(class, h.domainFor(&spec))
 	if err != nil {
-		return Item{}, err
+		return Item{}, h.refused(k, &spec, err)
 	}
 	it := h.s.item(r)
 	it.write(k, &spec, bits)
@@ -69,15 +69,21 @@ func (h *Handle) reserveLarge(k *Key, spec *Spec) (Item, error) {
 	bits := spec.presenceOf(k.DB) | bitLarge | bitCAS | bitExpiry | bitFlags
 	r, err := h.alloc(h.s.classes.forSize(chunkSize(k, spec, bits)), &h.s.domains[domainFixed])
 	if err != nil {
-		return Item{}, err
+		return Item{}, h.refused(k, spec, err)
 	}
 	it := h.s.item(r)
 	it.write(k, spec, bits)
 	if err := h.reservePieces(it); err != nil {
 		h.s.freeChunk(r)
-		return Item{}, err
+		return Item{}, h.refused(k, spec, err)
 	}
 	return it, nil
+}
+
+// refused counts a reservation that failed, and returns why.
+func (h *Handle) refused(k *Key, spec *Spec, err error) error {
+	h.tally.count(h.s.groups.find(h.s.groups.weight(len(k.Bytes), spec.ValueLen, spec.Flags)), countOutOfMemory)
+	return err
 }
 
 // Discard gives a reserved item back.

@@ -18,12 +18,12 @@ type shard struct {
 	marks   []uint64 // sequence up to which FlushAll made the slot's items absent
 	sweepAt uint32   // bucket at which the next sweep goes on
 	full    atomic.Bool
-	counts  counts
+	counts  shardCounts
 	_       [64]byte // no line of two shards
 }
 
-// counts are a shard's part of Stats, under its lock.
-type counts struct {
+// shardCounts are a shard's part of Stats, under its lock.
+type shardCounts struct {
 	totalItems, bytes                  int64
 	evictions, reclaimed               int64
 	expiredUnfetched, evictedUnfetched int64
@@ -106,14 +106,12 @@ func (l *Locked) Find(nowMS int64) (Item, Lookup) {
 	}
 	it := l.h.s.item(ref(*l.slot & refMask))
 	if it.bits()&bitExpiry != 0 && it.expired(nowMS) {
-		l.sh.counts.reclaimed++
-		if !it.Fetched() {
-			l.sh.counts.expiredUnfetched++
-		}
+		l.sh.countDead(&l.h.tally, it)
 		l.remove(it, KindExpire)
 		return Item{}, Expired
 	}
 	if l.sh.flushed && l.sh.isFlushed(it) {
+		l.sh.countDead(&l.h.tally, it)
 		l.remove(it, KindFlush)
 		return Item{}, Flushed
 	}
@@ -138,7 +136,10 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 	}
 	if l.slot != nil {
 		old := l.h.s.item(ref(*l.slot & refMask))
-		sh.forget(old)
+		if sh.deadKind(old, nowMS) != 0 {
+			sh.countDead(&l.h.tally, old)
+		}
+		sh.forget(&l.h.tally, old)
 		l.discard(old)
 		*l.slot = *l.slot&^refMask | uint64(r)
 		sh.warm(l.slot)
@@ -152,14 +153,25 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 	}
 	sh.counts.totalItems++
 	sh.counts.bytes += int64(it.Size())
+	l.h.tally.pending[l.h.tally.add(it)][countSets]++
 	sh.commit(KindSet, l.k.Slot, it)
 	return it.CAS()
 }
 
+// countDead counts a dead item that a request or eviction found.
+func (sh *shard) countDead(t *tally, it Item) {
+	sh.counts.reclaimed++
+	if !it.Fetched() {
+		sh.counts.expiredUnfetched++
+	}
+	t.reclaim(it, countReclaimed)
+}
+
 // forget takes an item out of the counts and clears its stamp: from here on
 // eviction does not see it.
-func (sh *shard) forget(it Item) {
+func (sh *shard) forget(t *tally, it Item) {
 	sh.counts.bytes -= int64(it.Size())
+	t.take(it)
 	it.setStamp(0)
 }
 
@@ -167,7 +179,7 @@ func (sh *shard) forget(it Item) {
 func (l *Locked) Remove(it Item) { l.remove(it, KindDelete) }
 
 func (l *Locked) remove(it Item, kind Kind) {
-	l.sh.unlink(l.k.Hash, l.slot, it, kind)
+	l.sh.unlink(&l.h.tally, l.k.Hash, l.slot, it, kind)
 	l.slot = nil
 	l.discard(it)
 }
@@ -181,13 +193,13 @@ func (l *Locked) discard(it Item) {
 }
 
 // unlink takes an item out of the index, as one effect. Its memory stays.
-func (sh *shard) unlink(hash uint64, slot *uint64, it Item, kind Kind) {
+func (sh *shard) unlink(t *tally, hash uint64, slot *uint64, it Item, kind Kind) {
 	sh.index.remove(hash, slot)
 	if sh.full.Load() {
 		sh.full.Store(false)
 	}
 	sh.commit(kind, uint16(it.stamp()&(Slots-1)), it)
-	sh.forget(it)
+	sh.forget(t, it)
 }
 
 // SetValue overwrites a small item's value in place with b, of the same
@@ -270,9 +282,11 @@ func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
 	moved.write(&key, &spec, bits)
 	moved.set(it.bits() & (1<<accessShift - 1) &^ presence)
 	moved.setAccessed(it.accessed())
+	moved.setHeat(it.heat())
 	copy(moved.Value(), it.Value())
 	stamp := it.stamp()
-	l.sh.forget(it)
+	l.sh.forget(&l.h.tally, it)
+	l.h.tally.add(moved)
 	l.sh.counts.bytes += int64(moved.Size())
 	*l.slot = *l.slot&^refMask | uint64(r)
 	moved.setStamp(stamp)

@@ -9,7 +9,7 @@ type Stats struct {
 	UsedBytes        int64 // of the arena, by runs, the index included
 	IndexBytes       int64
 	Evictions        int64
-	Reclaimed        int64 // expired items that were found
+	Reclaimed        int64 // expired or flushed items that were found, but for Crawl's
 	ExpiredUnfetched int64
 	EvictedUnfetched int64
 	EvictedActive    int64
@@ -48,8 +48,9 @@ func (s *Store) ResetStats() {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.lock()
-		sh.counts = counts{bytes: sh.counts.bytes}
+		sh.counts = shardCounts{bytes: sh.counts.bytes}
 		sh.mu.Unlock()
 	}
 	s.outOfMemory.Store(0)
+	s.resetGroups()
 }

@@ -16,6 +16,7 @@ type Config struct {
 	Shards     int    // a power of two up to 16,384; 0: chosen from cores and limit
 	Loops      int    // how many Handles there will be
 	Seed       uint64 // of the index's hash; 0: random
+	Groups     Groups // of sizes, for statistics; zero: one group
 	Evict      bool   // false: a full store refuses (memcached's -M)
 	StartMS    int64  // milliseconds since the epoch: the time at which the access clock begins
 
@@ -47,6 +48,7 @@ type Store struct {
 	base      unsafe.Pointer
 	memory    mapping
 	classes   *classes
+	groups    *groups
 	shards    []shard
 	shardMask uint16
 	evicts    bool
@@ -68,6 +70,9 @@ type Store struct {
 	victim      victim       // of the search
 	unseen      int          // victims since the last main one
 	warmth      [queueCount]int
+	evictTally  tally // its pending belongs to reclaiming
+	evictedIdle evictedIdles
+	crawler     crawler
 	segments    segments
 	populator   populator
 	ghosts      ghosts
@@ -79,15 +84,15 @@ type Handle struct {
 	s      *Store
 	domain *domain
 	id     int
-	sweep  int // next shard to sweep
+	sweep  sweep
 
 	// spare is one free chunk that is not in its run's list: a set frees the item
 	// it replaces, and the next one of that size needs no lock. A tick gives it back.
 	spare      ref
 	spareClass uint8
 
-	dead []Item // sweepShard's, kept for its memory
-	_    [64]byte
+	tally tally
+	_     [64]byte
 }
 
 // New makes a Store. Its memory is reserved, and touched only as it is used.
@@ -104,8 +109,12 @@ func New(c Config) (*Store, error) {
 	if c.Shards > Slots || bits.OnesCount(uint(c.Shards)) != 1 {
 		return nil, ErrShards
 	}
+	groups, err := newGroups(c.Groups)
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
-		classes: newClasses(), evicts: c.Evict, seed: c.Seed, startMS: c.StartMS,
+		classes: newClasses(), groups: groups, evicts: c.Evict, seed: c.Seed, startMS: c.StartMS,
 		shards: make([]shard, c.Shards), shardMask: uint16(c.Shards - 1),
 	}
 	if s.seed == 0 {
@@ -167,7 +176,7 @@ func (s *Store) openDomains(c *Config) {
 	s.domains[domainMain].queue, s.domains[domainFixed].queue = queueMain, queueFixed
 	s.handles = make([]Handle, loops)
 	for i := range s.handles {
-		s.handles[i] = Handle{s: s, domain: &s.domains[domainLoops+i%n], id: i, sweep: i, dead: make([]Item, 0, sweepDeads)}
+		s.handles[i] = Handle{s: s, domain: &s.domains[domainLoops+i%n], id: i, sweep: sweep{shard: i, items: make([]Item, 0, sweepDeads)}}
 	}
 }
 

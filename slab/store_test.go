@@ -360,31 +360,6 @@ func TestForeseeChangesNothing(t *testing.T) {
 	}
 }
 
-func TestSampleSeesLivingItems(t *testing.T) {
-	s := newStore(t, Config{LimitBytes: 8 << 20, Shards: 4, Loops: 1})
-	h := s.Handle(0)
-	for i := range 2000 { // some of it while the indexes grow
-		spec := Spec{}
-		if i%4 == 0 {
-			spec.ExpiresAtMS = testStartMS + 1
-		}
-		set(t, h, fmt.Sprint(i), []byte("v"), spec)
-	}
-	seen := map[string]bool{}
-	h.Sample(1<<30, testStartMS+1, func(it Item) bool {
-		seen[string(it.Key())] = true
-		return true
-	})
-	if len(seen) != 1500 {
-		t.Errorf("%d living items seen, want 1500", len(seen))
-	}
-	calls := 0
-	h.Sample(1<<30, testStartMS, func(Item) bool { calls++; return calls < 10 })
-	if calls != 10 {
-		t.Errorf("%d calls, want 10", calls)
-	}
-}
-
 // fillUp stores items of n bytes until one is refused, and returns how many.
 func fillUp(t *testing.T, h *Handle, prefix string, n int, spec Spec) int {
 	t.Helper()

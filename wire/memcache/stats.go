@@ -106,7 +106,8 @@ func (w *worker) cachedump() progress {
 	}
 	w.walked()
 	count, start := uint32(0), len(w.out.Buf)
-	w.handle.Sample(cachedumpItems, w.now, func(it slab.Item) bool {
+	var at slab.Cursor
+	w.handle.Walk(&at, w.now, cachedumpItems, func(it slab.Item) bool {
 		if it.KeyEncoded() || w.server.class(w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen())) != int(class) {
 			return true
 		}
