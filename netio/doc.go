@@ -16,6 +16,7 @@
 //   - Core, Conn: everything that is decided between a socket's event and a
 //     session's bytes. No system calls, no clock of its own: netiotest drives
 //     the same Core over sockets that it pretends.
+//   - Latency: how long connections wait for their turn and its replies.
 //
 // # Ownership
 //
@@ -37,13 +38,16 @@
 //     The ready list runs once per batch of events.
 //  4. Sockets are registered edge triggered, once: pausing and resuming to read
 //     costs no system call. An event is tried, never believed.
-//  5. Session.Close is called once; what is pinned is released once.
+//  5. Session.Close is called once, with the reason; what is pinned is released
+//     once.
 //  6. A connection that closes in order loses no byte of its output, whatever
 //     input it has not read (close.go).
+//  7. A session that answered Park is resumed until it answers something else,
+//     on ticks, on Server.Wake, and when its output has drained (parked.go).
 //
 // # Limits
 //
-// They stand at the head of core.go and buffer.go, each with its reason.
+// They stand at the head of core.go, buffer.go and latency.go, each with its reason.
 //
 // # Tests
 //

@@ -18,6 +18,7 @@ type loop struct {
 	acceptWaits bool // a listener may have more; the ready list, a tick or a resume will tell
 	stopping    bool
 	done        bool // the poller returns
+	latency     latency
 
 	_         [64]byte     // what follows is written by other loops
 	count     atomic.Int64 // connections placed here
@@ -51,6 +52,9 @@ func (l *loop) event(fd int, e Events) {
 	if uint(fd) < uint(len(l.table)) {
 		if c := l.table[fd]; c != nil {
 			l.core.Event(c, e)
+			if l.latency.on {
+				l.latency.turned()
+			}
 			return
 		}
 	}

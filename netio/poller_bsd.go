@@ -108,6 +108,7 @@ func (p *poller) run(l *loop) error {
 			p.emptyPipe()
 			l.ready()
 		} else {
+			l.latency.batch() // kqueue's do not show
 			l.event(fd, eventsOf(filter, flags))
 		}
 		return p.end()

@@ -129,6 +129,9 @@ func (p *poller) run(l *loop) error {
 		if e != 0 && e != unix.EINTR {
 			return os.NewSyscallError("epoll_wait", e)
 		}
+		if n > 0 {
+			l.latency.batch()
+		}
 		for i := range n {
 			event := &p.events[i]
 			if fd := int(event.Fd); fd != p.eventFD {
