@@ -13,6 +13,8 @@
 //   - suite_test.go: memcached's t/*.t, unchanged, one subtest per file
 //     (testdata/suite.txt says which must pass).
 //   - clients_test.go: the tests of pymemcache, gomemcache and memccapable.
+//   - tools_test.go: memcached-tool, damemtop and libmemcached's tools, which must
+//     show the same of us as of memcached 1.6.18.
 //   - transcript_test.go: inputs and replies of memcached 1.6.18 and 1.6.45, byte
 //     for byte (testdata/transcript-*.txt).
 //   - differential_test.go: seeded random sequences sent to memcached 1.6.18

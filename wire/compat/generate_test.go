@@ -72,6 +72,9 @@ func (g generator) burst() burst {
 	case 2:
 		return burst{commands: []string{g.of("get ", "gets ", "gat 0 ") + g.of("", keyPrefix+"a ") + strings.Repeat("K", 251+g.IntN(20)) + g.eol(), g.line()}}
 	case 3:
+		return burst{commands: []string{g.of("mg - q", "mg - v", "version", "delete "+keyPrefix+"a noreply") + "\r\nlru_crawler " +
+			g.of("metadump all", "metadump hash", "metadump 1", "metadump x", "mgdump all", "mgdump hash") + "\r\n"}}
+	case 4:
 		return burst{commands: []string{g.of("GET / HTTP/1.1", "foo HTTP/1.0", "get HTTP/", "a HTTP/1.1 b") + g.eol(), g.line()}}
 	}
 	var b burst
@@ -102,7 +105,9 @@ func (g generator) often(n int) bool { return g.IntN(100) < n }
 
 func (g generator) command() string {
 	text := g.line()
-	if g.often(4) && !strings.HasPrefix(text, "stats") { // what is left of it may be stats, which nobody answers alike
+	// What is left of it may be stats, which nobody answers alike, or a walk over
+	// all items, which takes the original its time.
+	if g.often(4) && !strings.HasPrefix(text, "stats") && !strings.HasPrefix(text, "lru_crawler") {
 		text = g.mutate(text)
 	}
 	return text
@@ -344,7 +349,37 @@ func (g generator) metaChange() string {
 func (g generator) admin() string {
 	return g.of("version", "verbosity 1", "verbosity", "verbosity 0 noreply", "flush_all", "flush_all 0", "flush_all noreply",
 		"flush_all -1", "flush_all x", "stats foo", "stats detail", "stats detail foo", "stats detail off", "quit", "quit noreply",
-		"shutdown", "misbehave", "mn", "version x", "me "+g.key(), "me "+keyPrefix+"a") + g.eol()
+		"shutdown", "misbehave", "mn", "version x", "me "+g.key(), "me "+keyPrefix+"a",
+		g.lru(), g.lru(), g.slabs(), g.slabs(), g.crawler(), g.crawler(), g.extstore()) + g.eol()
+}
+
+func (g generator) fraction() string {
+	return g.number("0.1", "0.8", "2", "1e-3", ".5", "5.", "0x1p-2", "inf", "nan", "-0.5", "0", "0.1e", "1e999", "0.12345678901234567890123456789", "+.5")
+}
+
+// lru sets what no reply depends on: what is evicted is not looked at here.
+func (g generator) lru() string {
+	return "lru" + g.of("", " x", " tune "+g.number("10", "20", "40", "80")+" "+g.number("25", "40", "41")+" "+g.fraction()+" "+g.fraction(),
+		" tune 10 25 0.1", " mode "+g.of("flat", "segmented", "f", "x", ""), " mod flat", " temp_ttl "+g.number("60", "0", "-1"), " temp_ttl") + g.noReply()
+}
+
+func (g generator) slabs() string {
+	return "slabs" + g.of("", " x", " reassign 1 1", " reassign -1 -1", " reassign "+g.number("1", "99")+" 99", " reassign 1", " reassign x y", " r 2 2",
+		" automove "+g.number("0", "1", "2", "3"), " automove ratio "+g.fraction(), " automove freeratio "+g.fraction(),
+		" automove window "+g.number("2", "3", "30", "1800", "1801"), " automove", " automove ratio") + g.noReply()
+}
+
+// crawler starts no crawl and no dump, for the original does one at a time.
+func (g generator) crawler() string {
+	return "lru_crawler" + g.of("", " x", " enable", " e", " enable x", " sleep "+g.of("0", "10", "1000001", "x", "-1"), " tocrawl "+g.number("0", "1", "1000"),
+		" tocrawl", " sleep 0 0", " crawl 0", " crawl 64", " crawl x", " crawl 1,x", " crawl ,", " crawl", " crawl 1 2",
+		" metadump", " metadump all all", " mgdump all 1", " m all x")
+}
+
+func (g generator) extstore() string {
+	return "extstore" + g.of("", " x", " x 1", " item_size", " "+g.of("item_size", "item_age", "low_ttl", "recache_rate", "compact_under", "drop_under",
+		"max_sleep", "drop_unread", "item_s", "max")+" "+g.number("0", "1", "512"), " max_frag "+g.fraction(), " free_memchunks "+g.number("1", "63", "64")+" "+g.number("1"),
+		" free_memchunks 1") + g.noReply()
 }
 
 func (g generator) garbage() string {

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what the tests of wire/compat run against: Debian's memcached and
-# libmemcached-tools, perl, the t/ folder of Debian's memcached source package,
-# pymemcache in a virtual environment, gomemcache in a small module. Everything
-# that is not a Debian package goes to .cache/peers, which git ignores.
+# libmemcached-tools, perl with what damemtop needs, the t/ folder of Debian's
+# memcached source package, pymemcache in a virtual environment, gomemcache in a
+# small module. Everything that is not a Debian package goes to .cache/peers,
+# which git ignores.
 #
 # It may be run again at any time: what is there already is left alone. It never
 # fails: what could not be had is named on standard output, and the tests that
@@ -163,6 +164,7 @@ install_gomemcache() {
 
 if has_apt; then
 	install_packages memcached libmemcached-tools perl xz-utils python3-venv
+	install_packages bsdutils libanyevent-perl libyaml-perl libterm-readkey-perl # of damemtop
 else
 	for program in memcached memccapable perl; do
 		command -v $program >/dev/null || missing "$program" "there is no apt-get to install it with"
