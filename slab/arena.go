@@ -48,8 +48,8 @@ type run struct {
 // arena hands out runs.
 type arena struct {
 	mu    sync.Mutex
-	runs  []run
-	free  uint32 // head of the list of free runs
+	runs  []run  // not on the Go heap: no pointers
+	free  uint32 // head of the list of free runs that have memory
 	fresh uint32 // runs from here on were never handed out
 	inUse int    // runs handed out, run 0 included
 	index int    // of these, cut into index segments
@@ -59,16 +59,17 @@ type arena struct {
 	ceiling int
 	queues  [queueCount]runQueue
 	victims uint32 // how many runs eviction has asked for
+	backing        // the memory behind the runs
 }
 
 // available is the number of runs that can be handed out. Some are kept, which
 // only the next growth of the index and eviction itself may take.
 func (a *arena) available(kept bool) bool {
-	n := a.ceiling - a.inUse
+	n := min(a.ceiling, a.reach) - a.inUse
 	if !kept {
 		n -= a.kept()
 	}
-	return n > 0 && (a.free != 0 || int(a.fresh) < len(a.runs))
+	return n > 0 && (a.free != 0 || a.bare != 0 || int(a.fresh) < len(a.runs))
 }
 
 // keptForEviction is what eviction keeps to copy what it keeps of a run into:
@@ -87,13 +88,9 @@ func (s *Store) takeRun(class, domain uint8, q queue, owner ref, kept bool) uint
 	if !a.available(kept) {
 		return 0
 	}
-	id := a.free
-	if id != 0 {
-		a.free = a.runs[id].next
-	} else {
-		id = a.fresh
-		a.fresh++
-		s.wakePopulator(a.fresh)
+	id := s.nextRun()
+	if id == 0 {
+		return 0
 	}
 	a.inUse++
 	if class == classIndex {
@@ -119,8 +116,8 @@ func (a *arena) give(id uint32) {
 		a.index--
 	}
 	a.dequeue(id)
-	r.was, r.class, r.listed = r.class+1, classFree, false
-	r.next, a.free = a.free, id
+	r.was, r.listed = r.class+1, false
+	a.pushFree(id)
 	a.inUse--
 }
 

@@ -22,6 +22,7 @@ const (
 	classPiece   = 253 // one whole piece of a large item
 	classReserve = 252 // run 0, so that a zero reference is none
 	classGhost   = 251 // the ghosts of evicted items
+	classBare    = 250 // free, without memory behind it
 )
 
 // classes are the chunk sizes: 8 bytes apart up to fineMax, then each about an

@@ -16,21 +16,43 @@ const hugePage = 2 << 20
 // mapping is reserved address space. bytes is the usable part of raw.
 type mapping struct{ raw, bytes []byte }
 
-// reserve maps n bytes of zeroed memory that cost nothing until touched.
+// reserve maps n bytes of address space that cost nothing: no memory, and no
+// promise of any where the kernel counts what it promised (overcommit_memory=2).
+// It may be touched where system.open made it accessible.
 func reserve(n int) (mapping, error) {
-	raw, err := unix.Mmap(-1, 0, n+hugePage, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|mapNoReserve)
+	raw, err := unix.Mmap(-1, 0, n+hugePage, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|mapNoReserve)
 	if err != nil {
 		return mapping{}, os.NewSyscallError("mmap", err)
 	}
 	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(raw)))) & (hugePage - 1)
 	m := mapping{raw, raw[skip : skip+n : skip+n]}
-	adviseHuge(m.bytes)
+	adviseHuge(m.bytes, true)
 	return m, nil
 }
 
 // release gives the memory back.
 func (m mapping) release() error {
+	if m.raw == nil {
+		return nil
+	}
 	return os.NewSyscallError("munmap", unix.Munmap(m.raw))
+}
+
+// newRuns makes the table of runs, which is as long as the machine's memory
+// allows and touched only as far as runs are used. It is not on the Go heap,
+// whose collections would be as rare as if all of it lived there. It holds no
+// pointers.
+func newRuns(n int) ([]run, mapping, error) {
+	size := n * int(unsafe.Sizeof(run{}))
+	raw, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|mapNoReserve)
+	if err != nil {
+		return nil, mapping{}, os.NewSyscallError("mmap", err)
+	}
+	return unsafe.Slice((*run)(unsafe.Pointer(unsafe.SliceData(raw))), n), mapping{raw, raw}, nil
+}
+
+func openMemory(b []byte) error {
+	return os.NewSyscallError("mprotect", unix.Mprotect(b, unix.PROT_READ|unix.PROT_WRITE))
 }
 
 // growable: address space beyond the limit is free, so the limit can be raised

@@ -2,6 +2,11 @@
 
 package slab
 
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
 const hugePage = 2 << 20
 
 type mapping struct{ bytes []byte }
@@ -12,11 +17,26 @@ func reserve(n int) (mapping, error) { return mapping{make([]byte, n)}, nil }
 
 func (m mapping) release() error { return nil }
 
+func newRuns(n int) ([]run, mapping, error) { return make([]run, n), mapping{}, nil }
+
 // growable: the reservation is real memory here, so it is no larger than asked.
 const growable = false
 
-const populates = false
+func openMemory([]byte) error { return nil }
+
+func adviseHuge([]byte, bool) {}
 
 func populate([]byte) error { return nil }
+
+// discard makes b zero, as the kernel would. A look ahead, which takes no lock,
+// may read it meanwhile.
+func discard(b []byte) error {
+	for i := 0; i < len(b); i += 8 {
+		atomic.StoreUint64((*uint64)(unsafe.Pointer(&b[i])), 0)
+	}
+	return nil
+}
+
+func strictCommit() bool { return false }
 
 func physicalMemory() int64 { return 0 }

@@ -6,58 +6,177 @@ const (
 	hugeRuns = hugePage / runSize
 	// populateAhead is what lies populated before it is needed: 0.1 s of the
 	// fastest filling, when a huge page takes the kernel 0.2 to 4 ms.
-	populateAhead = 16 << 20
+	populateAhead = 16 << 20 >> runShift
 	// populateShare keeps that small beside a small limit.
 	populateShare = 16
 )
 
 // populator is a helper that has the kernel put memory behind the arena's next
 // runs, so that no loop waits for it: the first touch of a huge page was
-// measured at up to 31 ms.
+// measured at up to 31 ms. It also takes the memory away that a smaller limit
+// leaves over (release.go). No lock is held while the kernel works.
 type populator struct {
-	wake  chan struct{} // capacity 1: more runs were handed out
+	wake  chan struct{} // capacity 1: there may be something to do
 	ended chan struct{}
-	to    atomic.Uint32 // runs below have memory behind them
-	ahead uint32        // in runs
+	stop  atomic.Bool
+	told  bool // of a refusal
+	plain bool // huge pages are not asked for
+}
+
+// backing is what the arena knows of the memory behind its runs.
+type backing struct {
+	open     int // runs below are accessible
+	reach    int // runs that may be in use: open, when the kernel refuses more
+	refusal  error
+	to       int    // the populator is done below
+	freeRuns int    // in the list of free runs, with memory behind them
+	bare     uint32 // head of the list of free runs without
+	bareRuns int
 }
 
 // startPopulator starts the helper; Close ends it.
-func (s *Store) startPopulator(limit int64) {
-	if !populates {
-		return
-	}
+func (s *Store) startPopulator() {
 	p := &s.populator
 	p.wake, p.ended = make(chan struct{}, 1), make(chan struct{})
-	p.ahead = uint32(max(hugePage, min(populateAhead, limit/populateShare)) >> runShift)
 	p.wake <- struct{}{}
 	go s.populate()
 }
 
 func (s *Store) populate() {
-	p := &s.populator
-	defer close(p.ended)
-	for range p.wake {
-		for to := p.to.Load(); to < s.populateTarget(); to = p.to.Load() {
-			b := s.memory.bytes[int(to)<<runShift:]
-			if populate(b[:min(hugePage, len(b))]) != nil {
-				return // loops touch the memory themselves then
-			}
-			p.to.Store(to + hugeRuns)
+	defer close(s.populator.ended)
+	for range s.populator.wake {
+		s.openAhead()
+		for s.populateNext() {
 		}
+		s.releaseOver()
+		s.tellRefusal()
 	}
 }
 
-func (s *Store) populateTarget() uint32 {
-	a := &s.arena
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return min(a.fresh+s.populator.ahead, uint32(a.limit))
+// ahead is how many runs the populator keeps populated.
+func (a *arena) ahead() int { return max(hugeRuns, min(populateAhead, a.limit/populateShare)) }
+
+// ready is how many runs can be handed out whose memory is there.
+func (a *arena) ready() int { return a.freeRuns + max(0, a.to-int(a.fresh)) }
+
+// backed is how many runs have memory behind them, or will when their owner
+// has used them up.
+func (a *arena) backed() int { return max(int(a.fresh), a.to) - a.bareRuns }
+
+// wants reports whether fewer than n runs are ready, and more may be.
+func (a *arena) wants(n int) bool {
+	return a.ready() < n && a.backed() < a.limit && (a.bare != 0 || a.to < a.open)
 }
 
-// wakePopulator is called when a fresh run is handed out.
-func (s *Store) wakePopulator(fresh uint32) {
-	p := &s.populator
-	if p.wake != nil && fresh+p.ahead/2 > p.to.Load() {
+// populateNext has the kernel put memory behind the next huge page, or the next
+// bare run, and reports whether it did.
+func (s *Store) populateNext() bool {
+	a := &s.arena
+	a.mu.Lock()
+	if s.populator.stop.Load() || !a.wants(a.ahead()) {
+		a.mu.Unlock()
+		return false
+	}
+	if a.bare != 0 {
+		id := a.popBare()
+		a.mu.Unlock()
+		return s.populateBare(id)
+	}
+	from := max(a.to, int(a.fresh)&^(hugeRuns-1)) // a loop may be ahead
+	to := min((from/hugeRuns+1)*hugeRuns, a.open)
+	a.mu.Unlock()
+	if s.system.populate(s.memory.bytes[from<<runShift:to<<runShift]) != nil {
+		return false // loops touch the memory themselves then
+	}
+	a.mu.Lock()
+	a.to = to
+	a.mu.Unlock()
+	return true
+}
+
+// populateBare makes run id, which is in no list, one with memory.
+func (s *Store) populateBare(id uint32) bool {
+	a := &s.arena
+	err := s.system.populate(s.memory.bytes[int(id)<<runShift : int(id+1)<<runShift])
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err != nil {
+		a.pushBare(id)
+		return false
+	}
+	a.pushFree(id)
+	return true
+}
+
+// nextRun takes the best run that is free, or 0. The arena is locked.
+func (s *Store) nextRun() uint32 {
+	a := &s.arena
+	id := a.free
+	switch {
+	case id != 0:
+		a.takeFree(id)
+	case a.bare != 0:
+		id = a.popBare()
+	case int(a.fresh) < a.open || s.openMore():
+		id = a.fresh
+		a.fresh++
+	}
+	if id == 0 || a.wants(a.ahead()/2) || a.wantsOpen() && a.reach == reachAll && a.open-int(a.fresh) < openStep/2 {
+		s.wakePopulator()
+	}
+	return id
+}
+
+func (a *arena) pushFree(id uint32) {
+	r := &a.runs[id]
+	r.class, r.prev, r.next = classFree, 0, a.free
+	if a.free != 0 {
+		a.runs[a.free].prev = id
+	}
+	a.free = id
+	a.freeRuns++
+}
+
+func (a *arena) takeFree(id uint32) {
+	r := &a.runs[id]
+	if r.prev != 0 {
+		a.runs[r.prev].next = r.next
+	} else {
+		a.free = r.next
+	}
+	if r.next != 0 {
+		a.runs[r.next].prev = r.prev
+	}
+	a.freeRuns--
+}
+
+func (a *arena) pushBare(id uint32) {
+	r := &a.runs[id]
+	r.class, r.next, a.bare = classBare, a.bare, id
+	a.bareRuns++
+}
+
+func (a *arena) popBare() uint32 {
+	id := a.bare
+	a.bare = a.runs[id].next
+	a.bareRuns--
+	return id
+}
+
+// tickMemory wakes the populator for what time has made possible: to try again
+// what the kernel refused, and to take away what eviction freed.
+func (s *Store) tickMemory() {
+	a := &s.arena
+	a.mu.Lock()
+	need := a.reach != reachAll || a.over() > 0
+	a.mu.Unlock()
+	if need {
+		s.wakePopulator()
+	}
+}
+
+func (s *Store) wakePopulator() {
+	if p := &s.populator; p.wake != nil {
 		select {
 		case p.wake <- struct{}{}:
 		default: // it is awake
@@ -67,6 +186,7 @@ func (s *Store) wakePopulator(fresh uint32) {
 
 func (s *Store) stopPopulator() {
 	if p := &s.populator; p.wake != nil {
+		p.stop.Store(true)
 		close(p.wake)
 		<-p.ended
 		p.wake = nil

@@ -23,7 +23,12 @@ type Config struct {
 	// Effects is told of every change, see EffectReader. May be nil.
 	Effects EffectReader
 
-	domains int // for tests: how many, whatever the limit
+	// Refused is told once, by the populator, if the kernel gives less memory than
+	// the limit: the store is then full with what it has, and goes on. May be nil.
+	Refused func(haveBytes int64, err error)
+
+	domains int     // for tests: how many, whatever the limit
+	system  *system // for tests: a kernel that refuses
 }
 
 const (
@@ -47,6 +52,9 @@ type Store struct {
 	// Fixed after New, read by every request.
 	base      unsafe.Pointer
 	memory    mapping
+	table     mapping // of arena.runs
+	system    *system
+	refused   func(haveBytes int64, err error)
 	classes   *classes
 	groups    *groups
 	shards    []shard
@@ -122,15 +130,19 @@ func New(c Config) (*Store, error) {
 	}
 	s.nowMS.Store(c.StartMS)
 	s.ReadEffects(c.Effects)
+	if s.system = c.system; s.system == nil {
+		s.system = theSystem()
+	}
+	s.refused = c.Refused
 	if err := s.openArena(c.LimitBytes); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.releaseArena())
 	}
 	s.openDomains(&c)
 	s.warmth[queueMain] = warmthOne
 	if err := s.openShards(); err != nil {
-		return nil, errors.Join(err, s.memory.release())
+		return nil, errors.Join(err, s.releaseArena())
 	}
-	s.startPopulator(c.LimitBytes)
+	s.startPopulator()
 	return s, nil
 }
 
@@ -142,21 +154,34 @@ func chooseShards(limit int64) int {
 // openArena reserves the address space: the machine's memory where that costs
 // nothing, so that SetLimit can raise the limit, else the limit.
 func (s *Store) openArena(limit int64) error {
-	size := limit
+	least := (limit + runSize - 1) &^ (runSize - 1)
+	size := least
 	if growable {
-		size = max(size, physicalMemory())
+		size = max(size, physicalMemory()&^(runSize-1))
 	}
-	size = (size + runSize - 1) &^ (runSize - 1)
 	m, err := reserve(int(size))
+	if err != nil && size > least { // address space may be limited, too
+		size = least
+		m, err = reserve(int(size))
+	}
 	if err != nil {
 		return err
 	}
 	s.memory, s.base = m, unsafe.Pointer(unsafe.SliceData(m.bytes))
 	a := &s.arena
-	a.runs = make([]run, size>>runShift)
+	if a.runs, s.table, err = newRuns(int(size >> runShift)); err != nil {
+		return err
+	}
 	a.runs[0].class = classReserve
 	a.fresh, a.inUse, a.limit, a.ceiling = 1, 1, int(limit>>runShift), int(limit>>runShift)
-	return nil
+	return s.openFirst()
+}
+
+// releaseArena gives back what openArena reserved.
+func (s *Store) releaseArena() error {
+	m, table := s.memory, s.table
+	s.memory, s.table, s.base, s.arena.runs = mapping{}, mapping{}, nil, nil
+	return errors.Join(m.release(), table.release())
 }
 
 func (s *Store) openDomains(c *Config) {
@@ -206,9 +231,7 @@ func (s *Store) openShards() error {
 // Close unmaps the arena. No handle may be used any more.
 func (s *Store) Close() error {
 	s.stopPopulator()
-	m := s.memory
-	s.memory, s.base = mapping{}, nil
-	return m.release()
+	return s.releaseArena()
 }
 
 // Handle returns loop i's handle.
@@ -236,5 +259,6 @@ func (s *Store) SetLimit(limitBytes int64) error {
 	a.limit = int(limitBytes >> runShift)
 	a.ceiling = max(a.limit, a.inUse+a.kept())
 	a.mu.Unlock()
+	s.wakePopulator()
 	return nil
 }

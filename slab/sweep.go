@@ -91,6 +91,8 @@ func (h *Handle) Tick(nowMS int64) {
 			s.rememberMore()
 		}
 	}
+	s.tickMemory()
+	s.tickMemory()
 	h.sweepOn(nowMS)
 	h.tally.publish()
 }
