@@ -92,7 +92,6 @@ func (h *Handle) Tick(nowMS int64) {
 		}
 	}
 	s.tickMemory()
-	s.tickMemory()
 	h.sweepOn(nowMS)
 	h.tally.publish()
 }
