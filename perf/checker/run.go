@@ -71,7 +71,7 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 	for i := range config.SharedKeys {
 		r.shared = append(r.shared, newShared(i, config.Clients))
 	}
-	p, err := probe.Start(config.Network, config.Address, probeEvery, "get probe\r\n", "END\r\n")
+	p, err := probe.Start(config.Network, config.Address, r.start, probeEvery, "get probe\r\n", "END\r\n")
 	if err != nil {
 		return nil, err
 	}

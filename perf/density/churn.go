@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pandabeardb/panda/perf/peer"
+	"github.com/pandabeardb/panda/perf/verdict"
 )
 
 const (
@@ -34,7 +35,7 @@ var churnSizes = []mixed{
 }
 
 // Churn watches RSS while sizes turn.
-func Churn(ctx context.Context, o Options) (*Report, error) {
+func Churn(ctx context.Context, o Options) (*verdict.Report, error) {
 	duration := o.Duration
 	switch {
 	case duration > 0:
@@ -43,7 +44,7 @@ func Churn(ctx context.Context, o Options) (*Report, error) {
 	default:
 		duration = churnFull
 	}
-	r := &Report{}
+	r := &verdict.Report{}
 	for _, kind := range []peer.Kind{peer.Panda} {
 		o.logf("churn: %s for %v", kind, duration)
 		err := o.with(o.spec(kind, 2, churnMemory), func(s *peer.Server) error {
@@ -56,7 +57,7 @@ func Churn(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-func (o *Options) churn(ctx context.Context, r *Report, s *peer.Server, duration time.Duration) error {
+func (o *Options) churn(ctx context.Context, r *verdict.Report, s *peer.Server, duration time.Duration) error {
 	empty, err := s.Memory()
 	if err != nil {
 		return err
@@ -77,8 +78,8 @@ func (o *Options) churn(ctx context.Context, r *Report, s *peer.Server, duration
 			}
 			limit := int64(churnMemory) << 20
 			above := float64(most-empty.RSS) / float64(limit)
-			r.say("%-9s -m %d: %d sets of 10 B-1 MB (%.0f MB, %d refused) in %v, RSS read %d times", s.Spec.Kind, churnMemory, done.Load(), mb(sent.Load()), refused.Load(), duration, samples)
-			r.hold(above <= churnBar, "%s RSS at most %.1f MB after %v, less %.1f MB when empty: %.1f %% of the limit (bar %.0f %%)",
+			r.Say("%-9s -m %d: %d sets of 10 B-1 MB (%.0f MB, %d refused) in %v, RSS read %d times", s.Spec.Kind, churnMemory, done.Load(), mb(sent.Load()), refused.Load(), duration, samples)
+			r.Hold(above <= churnBar, "%s RSS at most %.1f MB after %v, less %.1f MB when empty: %.1f %% of the limit (bar %.0f %%)",
 				s.Spec.Kind, mb(most), when.Round(time.Second), mb(empty.RSS), 100*above, 100*churnBar)
 			return nil
 		case <-tick.C:

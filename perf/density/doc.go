@@ -11,8 +11,7 @@
 // # Types
 //
 //   - Options: which binaries, how long, how much.
-//   - Items, Fit, Churn, Scale: the checks. Each returns a Report.
-//   - Report: figures as text, and whether each held its bar.
+//   - Items, Fit, Churn, Scale: the checks. Each returns a verdict.Report.
 //
 // # Method
 //

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/pandabeardb/panda/perf/peer"
+	"github.com/pandabeardb/panda/perf/verdict"
 )
 
 const (
@@ -23,8 +24,8 @@ var fitThreads = []int{2, 8}
 type kept struct{ items, bytes int64 }
 
 // Fit measures how many items, and how many bytes of mixed sizes, -m 64 holds.
-func Fit(ctx context.Context, o Options) (*Report, error) {
-	r := &Report{}
+func Fit(ctx context.Context, o Options) (*verdict.Report, error) {
+	r := &verdict.Report{}
 	for _, threads := range fitThreads {
 		same, mix := map[peer.Kind]kept{}, map[peer.Kind]kept{}
 		for _, kind := range kinds {
@@ -46,14 +47,14 @@ func Fit(ctx context.Context, o Options) (*Report, error) {
 			}
 		}
 		ours, theirs := same[peer.Panda].items, same[peer.Memcached].items
-		r.hold(ours >= theirs, "-m %d -t %d: items of %d bytes kept, ratio to memcached: %.3f (bar 1)", fitMemory, threads, valueBytes, float64(ours)/float64(theirs))
+		r.Hold(ours >= theirs, "-m %d -t %d: items of %d bytes kept, ratio to memcached: %.3f (bar 1)", fitMemory, threads, valueBytes, float64(ours)/float64(theirs))
 		ours, theirs = mix[peer.Panda].bytes, mix[peer.Memcached].bytes
-		r.hold(ours >= theirs, "-m %d -t %d: bytes of mixed sizes kept, ratio to memcached: %.3f (bar 1)", fitMemory, threads, float64(ours)/float64(theirs))
+		r.Hold(ours >= theirs, "-m %d -t %d: bytes of mixed sizes kept, ratio to memcached: %.3f (bar 1)", fitMemory, threads, float64(ours)/float64(theirs))
 	}
 	return r, nil
 }
 
-func (o *Options) fitSame(ctx context.Context, r *Report, s *peer.Server) (k kept, err error) {
+func (o *Options) fitSame(ctx context.Context, r *verdict.Report, s *peer.Server) (k kept, err error) {
 	refused, err := store(ctx, s, fitItems)
 	if err != nil {
 		return k, err
@@ -71,7 +72,7 @@ func (o *Options) fitSame(ctx context.Context, r *Report, s *peer.Server) (k kep
 	return k, o.fitSay(r, s, fmt.Sprintf("%d bytes", valueBytes), k, refused)
 }
 
-func (o *Options) fitMixed(ctx context.Context, r *Report, s *peer.Server) (k kept, err error) {
+func (o *Options) fitMixed(ctx context.Context, r *verdict.Report, s *peer.Server) (k kept, err error) {
 	m := mixed{low: 50, high: 50_000}
 	var refused, items, size atomic.Int64
 	err = each(ctx, s, fitMixed, func(l *line, numbers []int) error {
@@ -102,12 +103,12 @@ func (o *Options) fitMixed(ctx context.Context, r *Report, s *peer.Server) (k ke
 	return k, o.fitSay(r, s, "50 B-50 KB", k, refused.Load())
 }
 
-func (o *Options) fitSay(r *Report, s *peer.Server, what string, k kept, refused int64) error {
+func (o *Options) fitSay(r *verdict.Report, s *peer.Server, what string, k kept, refused int64) error {
 	m, err := s.Memory()
 	size := ""
 	if k.bytes > 0 {
 		size = fmt.Sprintf(", %.1f MB", mb(k.bytes))
 	}
-	r.say("%-9s -m %d -t %d, values of %s: %d items%s kept, %d refused; RSS %.1f MB", s.Spec.Kind, fitMemory, s.Spec.Threads, what, k.items, size, refused, mb(m.RSS))
+	r.Say("%-9s -m %d -t %d, values of %s: %d items%s kept, %d refused; RSS %.1f MB", s.Spec.Kind, fitMemory, s.Spec.Threads, what, k.items, size, refused, mb(m.RSS))
 	return err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pandabeardb/panda/perf/load"
 	"github.com/pandabeardb/panda/perf/peer"
+	"github.com/pandabeardb/panda/perf/verdict"
 )
 
 const (
@@ -22,12 +23,12 @@ const (
 )
 
 // Items measures RSS an item of 20 bytes of key and 100 of value.
-func Items(ctx context.Context, o Options) (*Report, error) {
+func Items(ctx context.Context, o Options) (*verdict.Report, error) {
 	n := itemsFull
 	if o.Quick {
 		n = itemsQuick
 	}
-	r := &Report{}
+	r := &verdict.Report{}
 	perItem := map[peer.Kind]float64{}
 	for _, kind := range kinds {
 		err := o.with(o.spec(kind, 2, itemsMemory), func(s *peer.Server) (err error) {
@@ -39,11 +40,11 @@ func Items(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	ratio := perItem[peer.Panda] / perItem[peer.Memcached]
-	r.hold(ratio <= itemsBar, "RSS per item, ratio to memcached: %.3f (bar %.2f)", ratio, itemsBar)
+	r.Hold(ratio <= itemsBar, "RSS per item, ratio to memcached: %.3f (bar %.2f)", ratio, itemsBar)
 	return r, nil
 }
 
-func (o *Options) rssOfItems(ctx context.Context, r *Report, s *peer.Server, n int) (float64, error) {
+func (o *Options) rssOfItems(ctx context.Context, r *verdict.Report, s *peer.Server, n int) (float64, error) {
 	before, err := s.Memory()
 	if err != nil {
 		return 0, err
@@ -66,7 +67,7 @@ func (o *Options) rssOfItems(ctx context.Context, r *Report, s *peer.Server, n i
 	}
 	// Nothing is taken off: what stood ready before is used by items now.
 	perItem := float64(after.RSS) / float64(items)
-	r.say("%-9s %d items of %d + %d bytes: RSS %.1f MB (%.1f MB when empty): %.1f bytes an item, %.1f of overhead",
+	r.Say("%-9s %d items of %d + %d bytes: RSS %.1f MB (%.1f MB when empty): %.1f bytes an item, %.1f of overhead",
 		s.Spec.Kind, items, keyLength, valueBytes, mb(after.RSS), mb(before.RSS), perItem, perItem-float64(keyLength+valueBytes))
 	return perItem, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pandabeardb/panda/perf/load"
 	"github.com/pandabeardb/panda/perf/peer"
+	"github.com/pandabeardb/panda/perf/verdict"
 )
 
 const (
@@ -24,28 +25,28 @@ const (
 )
 
 // Scale measures CPU per request with many items against few.
-func Scale(ctx context.Context, o Options) (*Report, error) {
+func Scale(ctx context.Context, o Options) (*verdict.Report, error) {
 	many, requests, rounds := scaleMany, int64(scaleRequests), scaleRounds
 	if o.Quick {
 		many, requests, rounds = scaleQuick, scaleRequests/4, 3
 	}
-	r := &Report{}
+	r := &verdict.Report{}
 	for _, kind := range kinds {
 		ratio, err := o.scale(ctx, r, kind, many, requests, rounds)
 		if err != nil {
 			return nil, err
 		}
 		if kind == peer.Panda {
-			r.hold(ratio <= scaleBar, "CPU per get at %d items, ratio to %d: %.2f (bar %.1f)", many, scaleFew, ratio, scaleBar)
+			r.Hold(ratio <= scaleBar, "CPU per get at %d items, ratio to %d: %.2f (bar %.1f)", many, scaleFew, ratio, scaleBar)
 		} else {
-			r.say("     %s's ratio: %.2f", kind, ratio)
+			r.Say("     %s's ratio: %.2f", kind, ratio)
 		}
 	}
 	return r, nil
 }
 
 // scale measures one kind of server: the median of the rounds' ratios.
-func (o *Options) scale(ctx context.Context, r *Report, kind peer.Kind, many int, requests int64, rounds int) (ratio float64, err error) {
+func (o *Options) scale(ctx context.Context, r *verdict.Report, kind peer.Kind, many int, requests int64, rounds int) (ratio float64, err error) {
 	spec := o.spec(kind, 2, scaleMemory)
 	if kind == peer.Memcached {
 		// Both begin with a table of the right size: growth is not what is measured.
@@ -80,7 +81,7 @@ func scaleStore(ctx context.Context, s *peer.Server, n int) error {
 }
 
 // scaleRun runs A B B A rounds.
-func scaleRun(ctx context.Context, r *Report, small, big *peer.Server, many int, requests int64, rounds int) (float64, error) {
+func scaleRun(ctx context.Context, r *verdict.Report, small, big *peer.Server, many int, requests int64, rounds int) (float64, error) {
 	var few, lots, ratios []float64
 	for round := range rounds {
 		var sum [2]float64 // few, many
@@ -102,7 +103,7 @@ func scaleRun(ctx context.Context, r *Report, small, big *peer.Server, many int,
 		few, lots, ratios = append(few, sum[0]), append(lots, sum[1]), append(ratios, sum[1]/sum[0])
 	}
 	m, err := big.Memory()
-	r.say("%-9s get hits, random keys, depth 16: %.2f us at %d items, %.2f us at %d (RSS %.0f MB); ratios %.2f..%.2f",
+	r.Say("%-9s get hits, random keys, depth 16: %.2f us at %d items, %.2f us at %d (RSS %.0f MB); ratios %.2f..%.2f",
 		big.Spec.Kind, median(few), scaleFew, median(lots), many, mb(m.RSS), slices.Min(ratios), slices.Max(ratios))
 	return median(ratios), err
 }

@@ -1,32 +1,36 @@
 package probe
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"slices"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // Sample is one reply.
 type Sample struct {
-	At   time.Duration // since the beginning: when it was sent
+	At   time.Duration // since the probe's beginning: when it was sent
 	Took time.Duration // from the write to the read
-	Late time.Duration // how much later than planned the probe woke up to send it
+	Late time.Duration // how much later than planned it was sent: the machine's doing, or a slow reply's before
 }
 
-// Probe is one connection.
+// Probe is one connection, with a thread of its own that waits in the kernel and
+// not in Go's scheduler, which is busy with load.
 type Probe struct {
-	conn    net.Conn
-	in      *bufio.Reader
+	file    *os.File
+	fd      int
 	start   time.Time
 	every   time.Duration
 	request []byte
-	reply   []byte
+	want    []byte
+	buf     []byte
 	samples []Sample
-	stop    chan struct{}
+	stop    atomic.Bool
 	done    chan error
 }
 
@@ -34,64 +38,79 @@ type Probe struct {
 const stall = 30 * time.Second
 
 // Start connects and begins to send request every so often, and to wait for
-// reply, until Stop.
-func Start(network, address string, every time.Duration, request, reply string) (*Probe, error) {
+// reply, until Stop. At of a sample counts from start.
+func Start(network, address string, start time.Time, every time.Duration, request, reply string) (*Probe, error) {
 	conn, err := net.DialTimeout(network, address, stall)
 	if err != nil {
 		return nil, err
 	}
-	p := &Probe{conn: conn, in: bufio.NewReader(conn), start: time.Now(), every: every,
-		request: []byte(request), reply: make([]byte, len(reply)),
-		stop: make(chan struct{}), done: make(chan error, 1)}
-	go func() { p.done <- p.loop(reply) }()
+	defer conn.Close()
+	file, err := conn.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		return nil, err
+	}
+	p := &Probe{file: file, fd: int(file.Fd()), start: start, every: every,
+		request: []byte(request), want: []byte(reply), buf: make([]byte, len(reply)), done: make(chan error, 1)}
+	timeout := syscall.NsecToTimeval(int64(stall))
+	if err := syscall.SetNonblock(p.fd, false); err == nil {
+		err = syscall.SetsockoptTimeval(p.fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	go func() { p.done <- p.loop() }()
 	return p, nil
 }
 
-func (p *Probe) loop(reply string) error {
-	runtime.LockOSThread() // so that it does not queue behind other goroutines of this thread
+func (p *Probe) loop() error {
+	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	due := time.Duration(0)
-	for {
-		select {
-		case <-p.stop:
-			return nil
-		case <-time.After(due - time.Since(p.start)):
-		}
+	for due := time.Since(p.start); !p.stop.Load(); {
+		time.Sleep(due - time.Since(p.start))
 		sent := time.Since(p.start)
-		if err := p.ask(reply); err != nil {
+		if err := p.ask(); err != nil {
 			return fmt.Errorf("probe after %v: %w", sent, err)
 		}
 		got := time.Since(p.start)
 		p.samples = append(p.samples, Sample{At: sent, Took: got - sent, Late: sent - due})
 		due = max(due+p.every, got)
 	}
+	return nil
 }
 
-func (p *Probe) ask(reply string) error {
-	if err := p.conn.SetDeadline(time.Now().Add(stall)); err != nil {
+func (p *Probe) ask() error {
+	if _, err := syscall.Write(p.fd, p.request); err != nil {
 		return err
 	}
-	if _, err := p.conn.Write(p.request); err != nil {
-		return err
+	for have := 0; have < len(p.buf); {
+		n, err := syscall.Read(p.fd, p.buf[have:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err == nil && n == 0 {
+			err = io.EOF
+		}
+		if err != nil {
+			return fmt.Errorf("no reply: %d bytes, %w", have, err)
+		}
+		have += n
 	}
-	if _, err := io.ReadFull(p.in, p.reply); err != nil {
-		return err
-	}
-	if string(p.reply) != reply {
-		return fmt.Errorf("reply %q, want %q", p.reply, reply)
+	if !slices.Equal(p.buf, p.want) {
+		return fmt.Errorf("reply %q, want %q", p.buf, p.want)
 	}
 	return nil
 }
 
 // Stop ends it and returns what it saw, in order.
 func (p *Probe) Stop() ([]Sample, error) {
-	close(p.stop)
+	p.stop.Store(true)
 	err := <-p.done
-	p.conn.Close()
+	p.file.Close()
 	return p.samples, err
 }
 
-// Quantiles are of the times that replies took.
+// Quantiles are of the times that replies took, zero without samples.
 func Quantiles(samples []Sample, at ...float64) []time.Duration {
 	took := make([]time.Duration, len(samples))
 	for i, s := range samples {

@@ -1,9 +1,19 @@
-// Command pandacheck holds a server to what acceptance says of its correctness
-// under memory pressure: package checker.
+// Command pandacheck holds a server to what acceptance says of correctness under
+// memory pressure, of density, and of latency while memory moves.
 //
-//	pandacheck soak [-duration 10m] [-seed N]     every value and token verified, under eviction
+//	pandacheck soak     every value and token verified, under eviction; 10 minutes
+//	pandacheck exhaust  memory exhausted with -M: exact errors, nothing lost
+//	pandacheck items    RSS of 5 M items                          (package density)
+//	pandacheck fit      items and bytes that -m 64 holds
+//	pandacheck churn    RSS while sizes turn; 10 minutes
+//	pandacheck scale    CPU per get at 50 M items; 10 GB
+//	pandacheck events   late replies while memory moves, an index grows, items expire
+//	pandacheck density  items and fit
 //
-// It starts the server itself: panda, built from this module's source or given by
-// -panda, or memcached with -subject memcached, to see what the check is worth.
+// It starts servers itself: panda, built from this module's source or given by
+// -panda, and memcached beside it. Flags, behind the name: -quick (seconds, for
+// development), -duration D, -seed N, -subject memcached (soak and exhaust, to see
+// what the check is worth), -memory MB, -threads N, -scenes EXPR.
+//
 // Exit status 0: all held; 1: something did not; 2: nothing could be checked.
 package main

@@ -8,19 +8,28 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/pandabeardb/panda/perf/checker"
 	"github.com/pandabeardb/panda/perf/density"
+	"github.com/pandabeardb/panda/perf/events"
 	"github.com/pandabeardb/panda/perf/peer"
+	"github.com/pandabeardb/panda/perf/verdict"
 )
 
 // errUsage says that the command line is not one of ours.
-var errUsage = errors.New("usage: pandacheck soak|density|items|fit|churn|scale [flags]")
+var errUsage = errors.New("usage: pandacheck soak|density|items|fit|churn|scale|events [flags]")
 
 func main() {
+	// Probes wait in the kernel on threads of their own, and want a processor of
+	// Go's at once when they wake, whatever the load does.
+	runtime.GOMAXPROCS(runtime.NumCPU() + probesMax)
+	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	held, err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -33,9 +42,13 @@ func main() {
 	}
 }
 
+// probesMax is how many probes run at once.
+const probesMax = 4
+
 // settings are the flags that all checks share.
 type settings struct {
 	subject, panda, memcached, extra string
+	scenes                           string
 	duration                         time.Duration
 	seed                             uint64
 	threads, memoryMB, clients       int
@@ -51,6 +64,7 @@ var checks = map[string]func(context.Context, *settings) (held bool, err error){
 	"fit":     measures(density.Fit),
 	"churn":   measures(density.Churn),
 	"scale":   measures(density.Scale),
+	"events":  latencies,
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held bool, err error) {
@@ -69,6 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.IntVar(&s.threads, "threads", 2, "of the server")
 	f.IntVar(&s.memoryMB, "memory", 0, "of the server, in `MB`; 0: the check's own")
 	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
+	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry")
 	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
 	if err := f.Parse(args[1:]); err != nil {
 		return false, err
@@ -145,7 +160,7 @@ func soak(ctx context.Context, s *settings) (bool, error) {
 }
 
 // measures runs measurements of package density one after the other.
-func measures(all ...func(context.Context, density.Options) (*density.Report, error)) func(context.Context, *settings) (bool, error) {
+func measures(all ...func(context.Context, density.Options) (*verdict.Report, error)) func(context.Context, *settings) (bool, error) {
 	return func(ctx context.Context, s *settings) (held bool, err error) {
 		held = true
 		o := density.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Duration: s.duration, Seed: s.seed, Log: s.log}
@@ -159,4 +174,18 @@ func measures(all ...func(context.Context, density.Options) (*density.Report, er
 		}
 		return held, nil
 	}
+}
+
+// latencies plays the scenes of package events.
+func latencies(ctx context.Context, s *settings) (bool, error) {
+	scenes, err := regexp.Compile(s.scenes)
+	if err != nil {
+		return false, err
+	}
+	report, err := events.Run(ctx, events.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Scenes: scenes, Log: s.log})
+	if err != nil {
+		return false, err
+	}
+	fmt.Fprint(s.out, report)
+	return report.Held(), nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/pandabeardb/panda/perf/peer"
@@ -46,31 +45,6 @@ func (o *Options) with(spec peer.Spec, f func(s *peer.Server) error) error {
 	}
 	return errors.Join(f(s), s.Stop())
 }
-
-// Report is figures and verdicts.
-type Report struct {
-	lines  []string
-	failed int
-}
-
-func (r *Report) say(format string, args ...any) {
-	r.lines = append(r.lines, fmt.Sprintf(format, args...))
-}
-
-// hold says whether a figure held its bar.
-func (r *Report) hold(held bool, format string, args ...any) {
-	verdict := "ok  "
-	if !held {
-		verdict = "FAIL"
-		r.failed++
-	}
-	r.say(verdict+" "+format, args...)
-}
-
-// Held says whether all figures held their bars.
-func (r *Report) Held() bool { return r.failed == 0 }
-
-func (r *Report) String() string { return strings.Join(r.lines, "\n") + "\n" }
 
 // cancelled is the error of a context that ended.
 func cancelled(ctx context.Context) error { return context.Cause(ctx) }
