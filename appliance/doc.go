@@ -10,15 +10,16 @@
 // # Types
 //
 //   - Node: a store, the protocols on it, and the loops under them (node.go),
-//     with its addresses (listen.go).
+//     with its addresses (listen.go) and its operator's port (operator.go).
 //   - Run: a Node as a process: limits, user, locked memory (process.go),
-//     signals, pid file and exit code (run.go), profiles on request (profile.go).
+//     signals, pid file, log and exit code (run.go).
 //
 // # Threads and ownership
 //
 // netio's loops own all connections and call wire/memcache's sessions. The
 // goroutine in Run owns the Node and waits for signals; it starts one that
-// stops the node, and joins it. The profile server owns its own goroutine. The
+// stops the node, and joins it. The admin port (appliance/admin) owns its
+// own goroutine, asks the node only until it is detached, and ends with it. The
 // shutdown command and the verbosity command come in on a loop and only post.
 //
 // # Invariants
@@ -28,6 +29,9 @@
 //  2. Privileges are dropped before sockets are made, as memcached does: the
 //     unix socket and the pid file belong to the user of -u.
 //  3. The exit code of an ordered stop is 0, whatever clients were doing.
+//  4. The log has a line for what happens to the node, and none for a request.
+//     Called as memcached, stderr has memcached's own sentences where it has any.
+//  5. No scrape touches memory that a stop gives back (admin.Server.Detach).
 //
 // # Limits
 //

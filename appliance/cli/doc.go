@@ -2,7 +2,7 @@
 // commands. It alone knows cobra.
 //
 //	panda memcached -m 64    memcached's flags, also by argv[0] = memcached
-//	panda serve              a node with safe defaults
+//	panda serve              a node with safe defaults, from one config file
 //	panda import             fills a running cache from another (appliance/warmup)
 //	panda version
 //
