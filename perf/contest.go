@@ -15,7 +15,15 @@ const warmShare = 0.05
 // side is a server in a contest.
 type side struct {
 	*peer.Server
-	name string
+	name  string
+	lossy bool // a few requests may fail: memcached refuses some sets while it evicts
+}
+
+// lossMax is how much of a load may fail on a lossy side.
+const lossMax = 0.01
+
+func (s *side) tolerates(errors, of int64) bool {
+	return errors == 0 || s.lossy && float64(errors) <= lossMax*float64(of)
 }
 
 func (s *side) anyKey() bool { return s.Spec.Kind == peer.Floor }
@@ -25,6 +33,7 @@ type contest struct {
 	ours, peer side
 	threads    int
 	rows       []Row
+	spaces     []space // what is loaded first
 	bar        func(*Row) float64
 	o          *Options
 }
@@ -41,8 +50,8 @@ func newContest(o *Options, ours, other peer.Spec, rows []Row, bar func(*Row) fl
 		return nil, err
 	}
 	c := &contest{
-		ours: side{a, string(ours.Kind)}, peer: side{b, string(other.Kind)},
-		threads: ours.Threads, rows: rows, bar: bar, o: o,
+		ours: side{Server: a, name: string(ours.Kind)}, peer: side{Server: b, name: string(other.Kind)},
+		threads: ours.Threads, rows: rows, spaces: spaces(rows), bar: bar, o: o,
 	}
 	if c.ours.name == c.peer.name {
 		c.peer.name = "base"
@@ -61,7 +70,7 @@ func (c *contest) stop() error {
 // run loads both servers and measures every row.
 func (c *contest) run(ctx context.Context) (*Contest, error) {
 	out := &Contest{Ours: c.ours.name, Peer: c.peer.name, Threads: c.threads}
-	for _, s := range spaces(c.rows) {
+	for _, s := range c.spaces {
 		out.Items += s.count
 		for _, side := range c.sides() {
 			if err := side.fill(ctx, s); err != nil {
@@ -157,7 +166,7 @@ func (s *side) fill(ctx context.Context, sp space) error {
 	if err != nil {
 		return fmt.Errorf("loading %s: %w", s.name, err)
 	}
-	if r.Stores != int64(sp.count) {
+	if r.Stores+r.Errors != int64(sp.count) || !s.tolerates(r.Errors, r.Requests) {
 		return fmt.Errorf("%w: %s stored %d of %d keys %q, %d errors",
 			ErrMeasurement, s.name, r.Stores, sp.count, sp.prefix, r.Errors)
 	}
@@ -183,7 +192,7 @@ func (s *side) measure(ctx context.Context, l load.Config) (Sample, error) {
 		Requests: r.Requests, CPU: after - before, Elapsed: r.Elapsed,
 		P50: r.Quantile(0.5), P99: r.Quantile(0.99), P999: r.Quantile(0.999),
 	}
-	if r.Misses > 0 || r.Errors > 0 || r.Requests == 0 || sample.CPU <= 0 {
+	if r.Misses > 0 || !s.tolerates(r.Errors, r.Requests) || r.Requests == 0 || sample.CPU <= 0 {
 		return Sample{}, fmt.Errorf("%w: %s: %d requests, %d misses, %d errors, %v of CPU",
 			ErrMeasurement, s.name, r.Requests, r.Misses, r.Errors, sample.CPU)
 	}

@@ -66,7 +66,7 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: latency is measured against memcached, for some time", ErrOptions)
 	case !o.AgainstMemcached && !o.AgainstFloor && o.Base == "":
 		return fmt.Errorf("%w: nothing to measure against", ErrOptions)
-	case len(matching(Rows(), o.Rows)) == 0 && !o.Latency:
+	case len(matching(append(Rows(), FullRows()...), o.Rows)) == 0 && !o.Latency:
 		return fmt.Errorf("%w: no row matches %v", ErrOptions, o.Rows)
 	}
 	return nil
@@ -122,7 +122,14 @@ func (o *Options) againstPeer(ctx context.Context, report *Report) error {
 		other.Kind, other.Binary = peer.Panda, o.Base
 		bar = func(*Row) float64 { return 1 }
 	}
-	c, err := newContest(o, o.subject(peerThreads), other, matching(Rows(), o.Rows), bar)
+	if err := o.againstFull(ctx, report, other, bar); err != nil {
+		return err
+	}
+	rows := matching(Rows(), o.Rows)
+	if len(rows) == 0 && !o.Latency {
+		return nil
+	}
+	c, err := newContest(o, o.subject(peerThreads), other, rows, bar)
 	if err != nil {
 		return err
 	}

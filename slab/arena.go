@@ -35,6 +35,7 @@ type run struct {
 	// chunk of it is handed out.
 	scanned bool
 	listed  bool   // in the class's list of runs with free chunks
+	idle    bool   // wholly free, but kept for the class
 	free    uint16 // free chunks, the fresh ones included
 	fresh   uint16 // chunks from here on were never handed out
 	head    uint16 // first free chunk + 1; the others hang on it
@@ -130,7 +131,9 @@ func (h *Handle) allocRun(owner ref, q queue) (ref, error) {
 		return 0, h.s.refuse()
 	}
 	h.freeSpare()
-	h.s.collect()
+	if h.s.idle.Load() > 0 {
+		h.s.collect()
+	}
 	for range h.s.attempts() {
 		if id := h.s.takeRun(classPiece, 0, q, owner, false); id != 0 {
 			return runRef(id), nil

@@ -94,7 +94,9 @@ func (h *Handle) allocSlow(class uint8, d *domain) (ref, error) {
 		return 0, h.s.refuse()
 	}
 	h.freeSpare() // its run may be free for this class then
-	h.s.collect()
+	if h.s.idle.Load() > 0 {
+		h.s.collect()
+	}
 	for range h.s.attempts() {
 		if r := h.tryAlloc(class, d); r != 0 {
 			return r, nil
@@ -189,6 +191,10 @@ func (s *Store) pop(l *freeList, class uint8) ref {
 		at = r.fresh
 		r.fresh++
 	}
+	if r.idle {
+		r.idle = false
+		s.idle.Add(-1)
+	}
 	r.free--
 	if r.free == 0 {
 		s.unlink(l, id)
@@ -224,6 +230,9 @@ func (s *Store) freeChunk(c ref) {
 	case r.free == s.classes.cap[class] && (l.head != id || r.next != 0):
 		// Wholly free, and not the class's only run with room: others may have it.
 		s.dropRun(l, id)
+	case r.free == s.classes.cap[class]:
+		r.idle = true
+		s.idle.Add(1)
 	case !r.listed:
 		s.linkBehind(l, id)
 	}
@@ -232,7 +241,12 @@ func (s *Store) freeChunk(c ref) {
 
 // dropRun gives a wholly free run of a locked list back to the arena.
 func (s *Store) dropRun(l *freeList, id uint32) {
-	if s.arena.runs[id].listed {
+	r := &s.arena.runs[id]
+	if r.idle {
+		r.idle = false
+		s.idle.Add(-1)
+	}
+	if r.listed {
 		s.unlink(l, id)
 	}
 	s.giveRun(id)

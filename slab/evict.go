@@ -272,6 +272,7 @@ func (s *Store) scanForesee(v *victim, i uint16, c ref) {
 		at = home(v.hashes[i], t.n)
 		seg := atomic.LoadUint32(&t.segs[at/segBuckets])
 		prefetch(unsafe.Add(s.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift))
+		s.ghosts.foresee(v.hashes[i])
 	}
 }
 

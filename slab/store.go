@@ -73,6 +73,7 @@ type Store struct {
 	nowMS       atomic.Int64 // as of the last tick
 	outOfMemory atomic.Int64
 	barren      atomic.Int32 // searches since the last tick that found nothing, where eviction is not allowed
+	idle        atomic.Int32 // runs that are wholly free but kept for their class
 	evicting    atomic.Bool  // memory was searched for since the ghosts were last looked at
 	reclaiming  sync.Mutex   // one search for memory at a time: there is one victim
 	victim      victim       // of the search
