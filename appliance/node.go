@@ -54,6 +54,7 @@ func New(ctx context.Context, c config.Config, log *slog.Logger, level *slog.Lev
 		Loops:      c.Loops,
 		Evict:      c.Memcache.Settings.Evictions,
 		StartMS:    startedMS,
+		Groups:     memcache.Groups(c.Memcache),
 	})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ const (
 	classListMax      = 511 // bytes of a list of classes that the new dialect looks at
 
 	replyCrawlerOff = "CLIENT_ERROR lru crawler disabled\r\n"
+	replyCrawling   = "BUSY currently processing crawler request\r\n"
 	replyNotStarted = "NOTSTARTED no items to crawl\r\n"
 )
 
@@ -50,6 +51,7 @@ func (w *worker) crawlerEnable() progress {
 
 func (w *worker) setCrawler(on bool) {
 	w.server.knobs.change(func(set *Settings) { set.LRUCrawler = on })
+	w.server.env.Store.SetCrawler(on)
 }
 
 func (w *worker) crawlerToCrawl(arg []byte) progress {
@@ -83,13 +85,18 @@ func (w *worker) crawl(arg []byte) progress {
 	switch {
 	case !ok:
 		return w.reply("BADCLASS invalid class id\r\n")
+	case server.env.Store.Crawling():
+		return w.reply(replyCrawling)
 	case list.hash:
 		return w.reply("ERROR an unknown error happened\r\n")
 	case list.classes == 0:
 		return w.reply(replyNotStarted)
 	}
+	if !server.env.Store.Crawl(list.classes >> 1) {
+		return w.reply(replyCrawling)
+	}
 	server.crawls.Add(1)
-	return w.reply(replyError) // until the store can
+	return w.reply(replyOK)
 }
 
 // classList is what `lru_crawler` walks over.
@@ -131,7 +138,7 @@ func (w *worker) classList(arg []byte) (list classList, ok bool) {
 // appendCrawler appends what stats tells of the crawler.
 func (s *Server) appendCrawler(l *statList) {
 	running := uint64(0)
-	if s.dumps.Load() > 0 {
+	if s.dumps.Load() > 0 || s.env.Store.Crawling() {
 		running = 1
 	}
 	l.u("lru_crawler_running", running)

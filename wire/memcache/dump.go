@@ -11,11 +11,10 @@ import (
 // at: about 50 items.
 const dumpBuckets = 8
 
-const canWalk = false // until the store can
-
 // itemDump is a metadump or mgdump on its way. It holds no item and no lock
 // between two steps, only the place where it goes on.
 type itemDump struct {
+	cursor  slab.Cursor
 	classes uint64 // bit n: items of slab class n are shown
 	meta    bool   // metadump; else mgdump
 	visit   func(slab.Item) bool
@@ -49,9 +48,6 @@ func (s *session) startDump(arg []byte, meta bool, forbidden, pipelined string) 
 	case list.classes == 0:
 		return w.reply(replyNotStarted)
 	}
-	if !canWalk {
-		return w.reply(replyError)
-	}
 	server.crawls.Add(1)
 	server.dumps.Add(1)
 	d := &itemDump{classes: list.classes, meta: meta}
@@ -70,7 +66,7 @@ func (s *session) dumpItems() (n int, p progress) {
 	w, d := s.worker, s.items
 	for {
 		w.work -= dumpBuckets
-		done := true // until the store can walk
+		done := w.handle.Walk(&d.cursor, w.now, dumpBuckets, d.visit)
 		switch {
 		case done:
 			s.endDump()
@@ -126,7 +122,7 @@ func (w *worker) appendMeta(it slab.Item, class, total int) {
 		exp = at / 1000
 	}
 	b = strconv.AppendInt(append(b, " exp="...), exp, 10)
-	b = strconv.AppendInt(append(b, " la="...), w.now/1000, 10)
+	b = strconv.AppendInt(append(b, " la="...), (w.now-it.IdleMS(w.now))/1000, 10)
 	b = ascii.AppendUint(append(b, " cas="...), w.cas(it))
 	if it.Fetched() {
 		b = append(b, " fetch=yes"...)
@@ -136,7 +132,7 @@ func (w *worker) appendMeta(it slab.Item, class, total int) {
 	b = ascii.AppendUint(append(b, " cls="...), uint64(class))
 	b = ascii.AppendUint(append(b, " size="...), uint64(total))
 	if w.dialect == ascii.New {
-		b = ascii.AppendUint(append(b, " flags="...), uint64(it.Flags()))
+		b = append(ascii.AppendUint(append(b, " flags="...), uint64(it.Flags())), ' ') // the space is theirs
 	}
 	w.out.Buf = append(b, '\n')
 }

@@ -1,5 +1,7 @@
 package memcache
 
+import "github.com/pandabeardb/panda/wire/memcache/ascii"
+
 // extstore sets what a flash storage would go by: memcached takes these settings
 // whether it has one or not.
 func extstore(w *worker, _ *session) progress {
@@ -26,12 +28,11 @@ func extstore(w *worker, _ *session) progress {
 	case w.is(sub, "max_sleep"):
 		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtMaxSleep = int(v) })
 	case w.is(sub, "max_frag"):
-		var v float64
-		if v, ok = w.dialect.Float64(arg); ok {
-			w.server.knobs.change(func(set *Settings) { set.ExtMaxFrag = v })
-		}
+		ok = w.extMaxFrag(arg)
 	case w.is(sub, "drop_unread"):
-		ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtDropUnread = v != 0 })
+		if w.extIs(arg) {
+			ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtDropUnread = v != 0 })
+		}
 	}
 	if !ok {
 		return w.reply(replyError)
@@ -39,11 +40,34 @@ func extstore(w *worker, _ *session) progress {
 	return w.reply(replyOK)
 }
 
+// extSet sets a number. What is none leaves a 0 behind in the old dialect.
 func (w *worker) extSet(arg []byte, put func(*Settings, uint32)) bool {
 	v, ok := w.dialect.Uint32(arg)
-	if ok {
+	if !ok {
+		v = 0
+	}
+	if ok || w.dialect == ascii.Old {
 		w.server.knobs.change(func(set *Settings) { put(set, v) })
 	}
+	return ok
+}
+
+// extMaxFrag sets a fraction. What is none leaves a 0 behind, in either dialect
+// that looks at it.
+func (w *worker) extMaxFrag(arg []byte) bool {
+	v, ok := w.dialect.Float64(arg)
+	if !ok {
+		v = 0
+	}
+	if ok || w.dialect == ascii.Old || len(arg) <= ascii.FloatLenMax {
+		w.server.knobs.change(func(set *Settings) { set.ExtMaxFrag = v })
+	}
+	return ok
+}
+
+// extIs reports whether a token is a number.
+func (w *worker) extIs(arg []byte) bool {
+	_, ok := w.dialect.Uint32(arg)
 	return ok
 }
 

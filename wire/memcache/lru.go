@@ -96,6 +96,7 @@ func (w *worker) slabsReassign() progress {
 	case source == target:
 		return w.reply("SAME src and dst class are identical\r\n")
 	}
+	w.handle.PublishStats()
 	pages := server.virtualPages()
 	if source == anyClass {
 		source = spareClass(pages, target)
@@ -167,7 +168,3 @@ func (w *worker) automoveWindow(value []byte) progress {
 	w.server.knobs.change(func(set *Settings) { set.SlabAutomoveWindow = int(seconds) })
 	return w.reply(replyOK)
 }
-
-// virtualPages is how many pages of memcached's the items of each class would
-// fill. None, until the store knows.
-func (s *Server) virtualPages() []int64 { return make([]int64, len(s.classes)) }

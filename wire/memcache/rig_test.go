@@ -25,15 +25,17 @@ func newRig(t testing.TB, config Config) *rig {
 
 func newRigOf(t testing.TB, config Config, limit int64, evict bool) *rig {
 	t.Helper()
-	store, err := slab.New(slab.Config{LimitBytes: limit, Shards: 64, Loops: 2, Seed: 1, Evict: evict, StartMS: startMS})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
 	if config.Settings == (Settings{}) {
 		config.Settings = DefaultSettings()
 	}
 	config.Settings.MaxBytes = limit
+	store, err := slab.New(slab.Config{
+		LimitBytes: limit, Shards: 64, Loops: 2, Seed: 1, Evict: evict, StartMS: startMS, Groups: Groups(config),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
 	server, err := New(config, Env{Store: store, Loops: 2, StartedAtMS: startMS, PID: 42})
 	if err != nil {
 		t.Fatal(err)

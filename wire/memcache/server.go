@@ -67,6 +67,7 @@ func New(config Config, env Env) (*Server, error) {
 	s.verbosity.Store(int64(config.Verbosity))
 	s.limitBytes.Store(set.MaxBytes)
 	s.knobs.open(*set)
+	env.Store.SetCrawler(set.LRUCrawler)
 	s.prefixes.enabled.Store(config.StatsDetail)
 	s.connections = xsync.NewMapOf[int, *connection]()
 	s.trace.evictions.server = s

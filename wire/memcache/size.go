@@ -1,5 +1,7 @@
 package memcache
 
+import "github.com/pandabeardb/panda/slab"
+
 // The sizes that memcached's replies and limits speak of. Our items are
 // smaller, but -I, `me` and the statistics are in memcached's bytes.
 const (
@@ -53,4 +55,34 @@ func (s *Server) class(total int) int {
 		}
 	}
 	return len(s.classes) - 1
+}
+
+// pageBytes is memcached's slab page.
+const pageBytes = 1 << 20
+
+// Groups are memcached's slab classes, as the store counts by them.
+func Groups(c Config) slab.Groups {
+	set := &c.Settings
+	overhead := headerBytes + keyEndBytes + valueEndBytes
+	if !c.CASDisabled {
+		overhead += casBytes
+	}
+	return slab.Groups{
+		Overhead:  overhead,
+		FlagsSize: flagsBytes,
+		Bounds:    classSizes(set.GrowthFactor, set.ChunkSize, set.SlabChunkMax)[1:],
+	}
+}
+
+// virtualPages is how many pages of memcached's the items of each class would
+// fill. Page 0 is the pool of free ones, which has none.
+func (s *Server) virtualPages() []int64 {
+	pages := make([]int64, len(s.classes))
+	for i, g := range s.env.Store.GroupStats(nil) {
+		if class := i + 1; class < len(pages) {
+			bytes := max(g.Weight, g.Items()*int64(s.classes[class]))
+			pages[class] = (bytes + pageBytes - 1) / pageBytes
+		}
+	}
+	return pages
 }

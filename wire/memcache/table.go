@@ -11,13 +11,13 @@ import (
 type flag uint16
 
 const (
-	lines   flag = 1 << iota // takes the raw line: any number of keys, no tokens
-	admin                    // in the new dialect looked up after all others: leading spaces are allowed, noreply is seen
-	old                      // only in the old dialect
-	debug                    // only with relaxed_privileges
-	data                     // a data block follows
-	later                    // not all of it works yet
-	hot                      // found by its first four bytes, see shortcuts
+	lines flag = 1 << iota // takes the raw line: any number of keys, no tokens
+	admin                  // in the new dialect looked up after all others: leading spaces are allowed, noreply is seen
+	old                    // only in the old dialect
+	debug                  // only with relaxed_privileges
+	data                   // a data block follows
+	later                  // not all of it works yet
+	hot                    // found by its first four bytes, see shortcuts
 )
 
 // row is a command.

@@ -17,26 +17,11 @@ import (
 
 // transcriptLater holds the requests that come with a later release, and why.
 var transcriptLater = map[string]string{
-	`stats cachedump 1 1\r\n`:       "cachedump",
-	`stats slabs\r\n`:               "class statistics",
-	`stats items\r\n`:               "class statistics",
-	`slabs reassign 1 99\r\n`:       "page moves",
-	`slabs reassign 1 2\r\n`:        "page moves",
-	`slabs automove 1\r\n`:          "page moves",
-	`lru mode flat\r\n`:             "eviction settings",
-	`lru mode segmented\r\n`:        "eviction settings",
-	`lru tune 10 25 0.1 2.0\r\n`:    "eviction settings",
-	`lru temp_ttl 60\r\n`:           "eviction settings",
-	`lru_crawler crawl all\r\n`:     "crawler",
-	`lru_crawler metadump all\r\n`:  "dumps",
-	`lru_crawler metadump hash\r\n`: "dumps",
-	`lru_crawler metadump 99\r\n`:   "dumps",
-	`lru_crawler mgdump all\r\n`:    "dumps",
-	`lru_crawler mgdump hash\r\n`:   "dumps",
-	`lru_crawler tocrawl 5\r\n`:     "crawler",
-	`watch\r\n`:                     "watch",
-	`extstore item_size 512\r\n`:    "settings of a storage that we do not have",
-	`stats s\r\n`:                   "settings are compared elsewhere",
+	`stats cachedump 1 1\r\n`: "cachedump",
+	`stats slabs\r\n`:         "class statistics",
+	`stats items\r\n`:         "class statistics",
+	`watch\r\n`:               "watch",
+	`stats s\r\n`:             "settings are compared elsewhere",
 }
 
 // transcriptOurs holds the requests that we answer in our own way on purpose,

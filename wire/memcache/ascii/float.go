@@ -6,14 +6,14 @@ import (
 )
 
 const (
-	floatLenMax = 31        // of the new dialect's token: mc_toktod's buffer without its end mark
+	FloatLenMax = 31        // of the new dialect's token: mc_toktod's buffer without its end mark
 	floatTiny   = 0x1p-1022 // below this C's strtod reports a range error
 )
 
 // Float64 is memcached's safe_strtod, which is C's strtod and an end of the
 // token behind it. The new dialect takes no more than 31 bytes.
 func (d Dialect) Float64(b []byte) (float64, bool) {
-	if d == New && len(b) > floatLenMax {
+	if d == New && len(b) > FloatLenMax {
 		return 0, false
 	}
 	for len(b) > 0 && isSpace(b[0]) {
