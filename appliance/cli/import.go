@@ -78,7 +78,6 @@ func newImport(code *int, stderr io.Writer) *cobra.Command {
 	f.IntVar(&o.connections, "connections", 4, fmt.Sprintf("connections to either side, at most %d", connectionsMax))
 	f.IntVar(&o.rate, "rate", 0, "items a second, at most (0: no limit)")
 	f.StringVar(&o.spool, "spool", "", "folder for keys that wait, when there are many (default: the system's for temporary files)")
-	c.MarkFlagRequired("from")
 	return c
 }
 
@@ -91,19 +90,22 @@ func (o *importOptions) check() error {
 		return errors.New("--rate wants 0 or more items a second")
 	}
 	var err error
-	if o.from, err = address(o.from); err == nil {
-		o.to, err = address(o.to)
+	if o.from, err = address(o.from); err != nil {
+		return fmt.Errorf("--from: %w", err)
 	}
-	if err == nil && o.from == o.to {
-		err = errors.New("--from and --to are the same")
+	if o.to, err = address(o.to); err != nil {
+		return fmt.Errorf("--to: %w", err)
 	}
-	return err
+	if o.from == o.to {
+		return errors.New("--from and --to are the same")
+	}
+	return nil
 }
 
 // address completes what a user gave for a side.
 func address(given string) (string, error) {
 	if given == "" {
-		return "", errors.New("an address is empty")
+		return "", errors.New("an address is wanted")
 	}
 	if strings.HasPrefix(given, "/") {
 		return given, nil
