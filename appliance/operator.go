@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pandabeardb/panda/appliance/admin"
+	"github.com/pandabeardb/panda/netio"
 	"github.com/pandabeardb/panda/wire/memcache"
 )
 
@@ -24,6 +25,9 @@ func (n *Node) listenAdmin() (err error) {
 		Snapshot: func() memcache.Snapshot { return n.memcache.Snapshot(time.Now().UnixMilli()) },
 		Memory:   n.store.Stats,
 		Health:   n.health,
+		Histograms: func() []admin.Histogram {
+			return []admin.Histogram{turnTimes(n.net.Latency())}
+		},
 	}, n.log)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAdmin, err)
@@ -45,4 +49,21 @@ func (n *Node) health() error {
 		return errNotAccepting
 	}
 	return nil
+}
+
+// turnTimes is the loops' own measure of how long a connection waits for its
+// reply.
+func turnTimes(l netio.Latency) admin.Histogram {
+	h := admin.Histogram{
+		Name: "panda_turn_duration_seconds",
+		Help: "From a connection's input being seen to its replies being written; one batch of events in 64 is measured.",
+		Sum:  float64(l.SumNS) / 1e9,
+	}
+	for _, b := range l.Buckets {
+		if b.BoundNS > 0 {
+			h.Bounds = append(h.Bounds, float64(b.BoundNS)/1e9)
+		}
+		h.Counts = append(h.Counts, uint64(b.Count))
+	}
+	return h
 }

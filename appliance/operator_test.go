@@ -93,6 +93,23 @@ func TestMetricsAreTheStatistics(t *testing.T) {
 	}
 }
 
+// TestTurnsAreMeasured: one batch of events in 64, so a few hundred requests
+// one by one are some.
+func TestTurnsAreMeasured(t *testing.T) {
+	n := startServe(t, slog.New(slog.DiscardHandler))
+	defer stop(t, n)
+	c := dial(t, n.Addrs()[0])
+	for range 300 {
+		exchange(t, c, "mn\r\n", "MN\r\n")
+	}
+	_, text, err := ask(n, "/metrics")
+	got := metricValues(text)
+	turns := got["panda_turn_duration_seconds_count"]
+	if err != nil || turns < 3 || turns != got[`panda_turn_duration_seconds_bucket{le="+Inf"}`] || got["panda_turn_duration_seconds_sum"] <= 0 {
+		t.Errorf("%v turns were measured (%v)", turns, err)
+	}
+}
+
 // TestStopUnderScrapes: a node that stops while it is scraped and served ends,
 // says that it is unwell meanwhile, and nobody reads memory that was given back.
 func TestStopUnderScrapes(t *testing.T) {
