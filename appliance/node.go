@@ -55,6 +55,7 @@ func New(ctx context.Context, c config.Config, log *slog.Logger, level *slog.Lev
 		Evict:      c.Memcache.Settings.Evictions,
 		StartMS:    startedMS,
 		Groups:     memcache.Groups(c.Memcache),
+		Refused:    n.memoryRefused,
 	})
 	if err != nil {
 		return nil, err

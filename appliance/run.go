@@ -89,6 +89,7 @@ func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, 
 // logStart says what was started, and where it can be reached.
 func (n *Node) logStart() {
 	c := &n.config
+	warnMemory(n.log, c.Memcache.Settings.MaxBytes, memoryBounds())
 	switch {
 	case c.Public():
 		n.log.Warn("listening beyond loopback without authentication: everyone who reaches this port can read and write everything; -l 127.0.0.1 restricts it")
