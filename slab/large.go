@@ -18,14 +18,54 @@ const (
 	maxValueLen = 1 << 30 // memcached's largest -I
 )
 
+// tailFirsts[n] is, in units of 8 bytes, what the first of the two chunks holds of
+// a tail of n units, 0 when one chunk is as good: classes are far apart where
+// chunks are large, and two of them often fit better than one.
+var tailFirsts = func() (firsts [2*maxTail/8 + 1]uint16) {
+	c := newClasses()
+	for n := 1; n < len(firsts); n++ {
+		best := 2 * runSize
+		if n*8 <= maxTail {
+			best = c.chunkFor(n * 8)
+		}
+		for class := range c.count {
+			first := int(c.size[class]-markSize) / 8
+			if rest := n - first; first > 0 && rest > 0 && rest*8 <= maxTail {
+				if size := int(c.size[class]) + c.chunkFor(rest*8) + secondCost; size < best {
+					best, firsts[n] = size, uint16(first)
+				}
+			}
+		}
+	}
+	return firsts
+}()
+
+// secondCost is what a second chunk must save, in bytes: its reference, and
+// another piece to read and write.
+const secondCost = 512
+
+// chunkFor is the size of the chunk that holds n bytes of a tail.
+func (c *classes) chunkFor(n int) int { return int(c.size[c.forSize(n+markSize)]) }
+
+// tailSplit returns what the first and the second chunk hold of a tail.
+func tailSplit(tail int) (first, second int) {
+	if tail <= 0 {
+		return 0, 0
+	}
+	if first = int(tailFirsts[(tail+7)>>3]) * 8; first == 0 {
+		return tail, 0
+	}
+	return first, tail - first
+}
+
 // pieceCount returns the pieces of a value: those that are whole runs, and all.
 // A tail too long for two chunks has a run to itself.
 func pieceCount(valueLen int) (whole, all int) {
 	whole = (valueLen + runSize - 2*maxTail - 1) >> runShift
-	switch tail := valueLen - whole<<runShift; {
-	case tail > maxTail:
-		return whole, whole + 2
-	case tail > 0:
+	if tail := valueLen - whole<<runShift; tail > 0 {
+		if _, second := tailSplit(tail); second > 0 {
+			return whole, whole + 2
+		}
 		return whole, whole + 1
 	}
 	return whole, whole
@@ -40,11 +80,12 @@ func pieceAt(valueLen, off int) (i, start, end int, whole bool) {
 		start = i << runShift
 		return i, start, min(start+runSize, valueLen), true
 	}
-	i, start = runs, runs<<runShift
-	if off-start >= maxTail {
-		i, start = i+1, start+maxTail
+	start = runs << runShift
+	first, second := tailSplit(valueLen - start)
+	if off-start < first {
+		return runs, start, start + first, false
 	}
-	return i, start, min(start+maxTail, valueLen), false
+	return runs + 1, start + first, start + first + second, false
 }
 
 // tableOffset is where the piece table begins behind a key that ends at n.
@@ -131,11 +172,13 @@ func (h *Handle) reservePieces(it Item) error {
 	for i := range all {
 		var piece ref
 		var err error
-		if i < whole {
+		switch first, second := tailSplit(n - whole<<runShift); {
+		case i < whole:
 			piece, err = h.allocRun(owner, d.queue)
-		} else {
-			tail := n - whole<<runShift - (i-whole)*maxTail
-			piece, err = h.allocTail(min(tail, maxTail), owner, d)
+		case i == whole:
+			piece, err = h.allocTail(first, owner, d)
+		default:
+			piece, err = h.allocTail(second, owner, d)
 		}
 		if err != nil {
 			h.s.freePieces(it, i)
