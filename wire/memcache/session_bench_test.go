@@ -52,12 +52,24 @@ func feedAll(b testing.TB, s wire.Session, batch []byte, out *wire.Out) {
 	}
 }
 
-func benchmark(b *testing.B, request func(key string) string) {
+func benchmark(b *testing.B, request func(key string) string) { benchmarkWatched(b, "", request) }
+
+// benchmarkWatched has a watcher of streams, unless that is "". It takes its
+// lines as often as netio would have it.
+func benchmarkWatched(b *testing.B, streams string, request func(key string) string) {
 	r := newRig(b, Config{})
 	s := r.server.Open(0, wire.Peer{})
 	benchFill(b, s)
 	batches := pipelines(request)
-	out := &wire.Out{NowMS: startMS}
+	out, lines := &wire.Out{NowMS: startMS}, &wire.Out{NowMS: startMS}
+	watcher := r.server.Open(0, wire.Peer{FD: 1})
+	if streams != "" {
+		watcher.Feed([]byte("watch "+streams+"\r\n"), lines)
+	}
+	r.server.env.Wake = func(int) {
+		watcher.(wire.Parked).Resume(lines)
+		lines.Advance(lines.Len())
+	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := 0; i < b.N; i += benchDepth {
@@ -71,6 +83,15 @@ func BenchmarkGet(b *testing.B) {
 
 func BenchmarkGetMiss(b *testing.B) {
 	benchmark(b, func(key string) string { return "get x" + key + "\r\n" })
+}
+
+func BenchmarkGetWatched(b *testing.B) {
+	benchmarkWatched(b, "fetchers", func(key string) string { return "get " + key + "\r\n" })
+}
+
+func BenchmarkSetWatched(b *testing.B) {
+	v := strings.Repeat("w", 100) + "\r\n"
+	benchmarkWatched(b, "mutations", func(key string) string { return "set " + key + " 0 0 100\r\n" + v })
 }
 
 func BenchmarkSet(b *testing.B) {
