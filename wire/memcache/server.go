@@ -71,6 +71,7 @@ func New(config Config, env Env) (*Server, error) {
 	s.prefixes.enabled.Store(config.StatsDetail)
 	s.connections = xsync.NewMapOf[int, *connection]()
 	s.trace.evictions.server = s
+	s.trace.evictions.nowMS.Store(env.StartedAtMS)
 	for i := range env.Loops {
 		w := newWorker(s, env.Store.Handle(i))
 		w.loop = i
@@ -95,6 +96,7 @@ func (s *Server) Tick(loop int, nowMS int64) {
 	w.seenMS = nowMS
 	s.flushDue(now)
 	w.handle.Tick(now)
+	s.trace.evictions.nowMS.Store(now)
 	w.traceTick()
 }
 

@@ -204,6 +204,7 @@ func (t *trace) wake(least int) (loops uint64) {
 type evictions struct {
 	server  *Server
 	waiting atomic.Int64 // len(lines)
+	nowMS   atomic.Int64 // the time of commands, as of the last tick
 
 	mu      sync.Mutex // taken under a shard's lock; nothing is taken under it
 	lines   []byte
@@ -226,11 +227,11 @@ func (e *evictions) Effect(f slab.Effect) {
 		e.dropped++
 		return
 	}
-	now, at := time.Now(), len(e.lines)
+	at := len(e.lines)
 	gid := e.server.trace.number.Add(1)
 	b := appendTraceHead(e.lines, streamEvictions, gid)
-	b = ascii.AppendUint(appendStamp(b, now), gid)
-	b = e.server.appendEviction(b, f.Item, e.server.now(now.UnixMilli()))
+	b = ascii.AppendUint(appendStamp(b, time.Now()), gid)
+	b = e.server.appendEviction(b, f.Item, e.nowMS.Load())
 	e.lines = endTraceLine(b, at)
 	e.written++
 	e.waiting.Store(int64(len(e.lines)))
