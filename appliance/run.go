@@ -160,8 +160,11 @@ func (n *Node) stop(signals <-chan os.Signal) int {
 	for {
 		select {
 		case err := <-done:
-			if err != nil {
-				n.log.Warn("not everybody had taken their replies", "error", err)
+			switch {
+			case err != nil && n.config.AsMemcached: // which says nothing of it
+				n.log.Info("stopped", "error", err)
+			case err != nil:
+				n.log.Warn("the stop was not in order", "error", err)
 			}
 			if !n.config.AsMemcached {
 				n.log.Info("stopped", "uptime", time.Since(n.started).Round(time.Millisecond).String(), "items", items,
