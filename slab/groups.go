@@ -19,7 +19,8 @@ type Groups struct {
 }
 
 const (
-	maxGroups = 63 // as many as memcached has slab classes; one word of bits
+	// MaxGroups is as many as memcached has slab classes: one word of bits.
+	MaxGroups = 63
 	// groupTableMax: up to here a table of 8 KiB tells the group, above a search,
 	// whose cost is small beside that of such a value.
 	groupTableMax = 64 << 10
@@ -40,7 +41,7 @@ func newGroups(g Groups) (*groups, error) {
 	}
 	last := len(g.Bounds) - 1
 	for i, bound := range g.Bounds[:last] {
-		if i >= maxGroups-1 || bound >= g.Bounds[i+1] || bound <= groupTableMax && bound%unit != 0 {
+		if i >= MaxGroups-1 || bound >= g.Bounds[i+1] || bound <= groupTableMax && bound%unit != 0 {
 			return nil, ErrGroups
 		}
 	}
@@ -122,13 +123,13 @@ type counts [countings]int64
 // and removed by another, so a current value may be negative here: only the sum
 // over all tallies is right.
 type tally struct {
-	pending [maxGroups]counts
+	pending [MaxGroups]counts
 	dirty   uint64 // a bit for each group of which something is pending
 
 	_      [64]byte
 	mu     sync.Mutex // guards the rest
-	totals [maxGroups]counts
-	oldest [maxGroups][Fixed]uint32 // idle seconds, as of the last whole sweep
+	totals [MaxGroups]counts
+	oldest [MaxGroups][Fixed]uint32 // idle seconds, as of the last whole sweep
 	_      [64]byte
 }
 
@@ -143,7 +144,7 @@ func (t *tally) add(it Item) (group int) {
 	weight := it.Weight()
 	group = it.s.groups.find(weight)
 	c := &t.pending[group]
-	c[it.heat()]++
+	c[it.Heat()]++
 	c[countWeight] += int64(weight)
 	t.dirty |= 1 << group
 	return group
@@ -154,7 +155,7 @@ func (t *tally) take(it Item) (group int) {
 	weight := it.Weight()
 	group = it.s.groups.find(weight)
 	c := &t.pending[group]
-	c[it.heat()]--
+	c[it.Heat()]--
 	c[countWeight] -= int64(weight)
 	t.dirty |= 1 << group
 	return group
@@ -188,7 +189,7 @@ func (t *tally) evict(it Item, active bool, nowMS int64) {
 // spare counts an item that made no room because it was read.
 func (t *tally) spare(it Item) {
 	group := it.Group() - 1
-	if it.heat() == Warm {
+	if it.Heat() == Warm {
 		t.count(group, countMovesWithinWarm)
 		return
 	}
@@ -199,7 +200,7 @@ func (t *tally) spare(it Item) {
 // reheat moves an item to another heat.
 func (t *tally) reheat(it Item, to Heat) {
 	group := it.Group() - 1
-	t.pending[group][it.heat()]--
+	t.pending[group][it.Heat()]--
 	t.pending[group][to]++
 	t.dirty |= 1 << group
 	it.setHeat(to)
@@ -251,8 +252,8 @@ func (g *GroupStats) Items() int64 { return g.Hot + g.Warm + g.Cold + g.Fixed }
 func (s *Store) GroupStats(dst []GroupStats) []GroupStats {
 	n := len(s.groups.bounds)
 	dst = slices.Grow(dst[:0], n)[:n]
-	var sums [maxGroups]counts
-	var oldest [maxGroups][Fixed]uint32
+	var sums [MaxGroups]counts
+	var oldest [MaxGroups][Fixed]uint32
 	s.eachTally(func(t *tally) {
 		for i := range n {
 			for j, v := range t.totals[i] {
@@ -318,4 +319,4 @@ func (s *Store) resetGroups() {
 }
 
 // evictedIdles are, by group, the idle seconds of the item that was evicted last.
-type evictedIdles [maxGroups]atomic.Uint32
+type evictedIdles [MaxGroups]atomic.Uint32

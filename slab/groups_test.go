@@ -30,7 +30,7 @@ func TestGroupOfEveryWeight(t *testing.T) {
 }
 
 func TestGroupsThatAreRefused(t *testing.T) {
-	many := make([]int, maxGroups+1)
+	many := make([]int, MaxGroups+1)
 	for i := range many {
 		many[i] = 8 * (i + 1)
 	}
@@ -99,7 +99,7 @@ func countBucket(sh *shard, b bucket, groups []GroupStats) {
 		it := sh.store.item(ref(*slot(b, i) & refMask))
 		g := &groups[it.Group()-1]
 		g.Weight += int64(it.Weight())
-		*[]*int64{&g.Hot, &g.Warm, &g.Cold, &g.Fixed}[it.heat()]++
+		*[]*int64{&g.Hot, &g.Warm, &g.Cold, &g.Fixed}[it.Heat()]++
 	}
 }
 

@@ -110,8 +110,8 @@ func (it Item) setAccessed(seconds uint32) {
 func (it Item) keyOffset() int { return int(keyOffsets[it.bits()&presence]) }
 func (it Item) keyLen() int    { return int(it.lengths() >> keyShift) }
 
-// heat is changed under the shard's lock.
-func (it Item) heat() Heat     { return Heat(it.lengths() >> heatShift & heatMask) }
+// Heat says where the item stands by its age and use.
+func (it Item) Heat() Heat     { return Heat(it.lengths() >> heatShift & heatMask) }
 func (it Item) setHeat(h Heat) { w := it.u32(8); *w = *w&^(heatMask<<heatShift) | uint32(h)<<heatShift }
 
 // Key is the item's key, in place.

@@ -282,7 +282,7 @@ func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
 	moved.write(&key, &spec, bits)
 	moved.set(it.bits() & (1<<accessShift - 1) &^ presence)
 	moved.setAccessed(it.accessed())
-	moved.setHeat(it.heat())
+	moved.setHeat(it.Heat())
 	copy(moved.Value(), it.Value())
 	stamp := it.stamp()
 	l.sh.forget(&l.h.tally, it)

@@ -74,7 +74,7 @@ type sweep struct {
 	reclaims      bool
 	checked, dead int
 
-	oldest [maxGroups][Fixed]uint32 // of this round, see tally
+	oldest [MaxGroups][Fixed]uint32 // of this round, see tally
 	items  []Item                   // dead ones, kept for its memory
 }
 
@@ -152,7 +152,7 @@ func (h *Handle) nextShard() bool {
 	h.tally.mu.Lock()
 	h.tally.oldest = w.oldest
 	h.tally.mu.Unlock()
-	w.oldest = [maxGroups][Fixed]uint32{}
+	w.oldest = [MaxGroups][Fixed]uint32{}
 	return true
 }
 
@@ -282,7 +282,7 @@ func (h *Handle) age(it Item, reads uint64, group int) {
 		idle = idleMax
 		it.setAccessed((now - idleMax) & accessMask)
 	}
-	heat := it.heat()
+	heat := it.Heat()
 	switch {
 	case heat == Fixed:
 		return
@@ -293,7 +293,7 @@ func (h *Handle) age(it Item, reads uint64, group int) {
 		heat = Cold
 		h.tally.count(group, countMovesToCold)
 	}
-	if heat != it.heat() {
+	if heat != it.Heat() {
 		h.tally.reheat(it, heat)
 	}
 	oldest := &h.sweep.oldest[group][heat]

@@ -30,11 +30,11 @@ func deleteKey(w *worker, _ *session) progress {
 	l := w.handle.Lock(hk)
 	it, found := w.find(&l)
 	if found {
+		w.countItem(it, deleteHits)
 		w.removeTraced(&l, it, "delete")
 	}
 	l.Unlock()
 	if found {
-		w.count(deleteHits)
 		return w.reply("DELETED\r\n")
 	}
 	w.count(deleteMisses)
@@ -72,8 +72,8 @@ func touch(w *worker, _ *session) progress {
 		}
 		if it, ok = l.Touch(it, expiresAtMS); ok {
 			l.Accessed(it, w.now)
+			w.countItem(it, touchHits)
 			l.Unlock()
-			w.count(touchHits)
 			return w.reply("TOUCHED\r\n")
 		}
 		l.Unlock()
@@ -110,15 +110,17 @@ func (w *worker) arithmetic(down bool) progress {
 	case noMemory:
 		return w.reply(replyOutOfMemory)
 	}
-	w.countDelta(down, incrMisses, decrMisses)
+	w.countNoDelta(down)
 	return w.reply(replyNotFound)
 }
 
-func (w *worker) countDelta(down bool, up, other counter) {
+// countNoDelta counts an incr or decr that found nothing.
+func (w *worker) countNoDelta(down bool) {
 	if down {
-		up = other
+		w.count(decrMisses)
+	} else {
+		w.count(incrMisses)
 	}
-	w.count(up)
 }
 
 // delta is an incr or decr, and what became of it.
@@ -175,8 +177,8 @@ func (w *worker) addOnce(hk *slab.Key, d *delta) outcome {
 	l.Accessed(it, w.now)
 	it.SetFetched(read) // that it was used is no read, as in memcached
 	d.cas = w.cas(it)
+	w.countItem(it, d.counter())
 	l.Unlock()
-	w.countDelta(d.down, incrHits, decrHits)
 	return stored
 }
 
@@ -186,6 +188,14 @@ func (w *worker) roomAndRetry(l *slab.Locked) outcome {
 		return noMemory
 	}
 	return retry
+}
+
+// counter is what counts a hit.
+func (d *delta) counter() classCounter {
+	if d.down {
+		return decrHits
+	}
+	return incrHits
 }
 
 // look computes the new value of a locked item.
@@ -248,13 +258,14 @@ func (w *worker) addMoved(hk *slab.Key, d *delta, l *slab.Locked, it slab.Item) 
 	if inPlace {
 		keepMarks(moved, now)
 	}
+	class := moved.Group()
 	d.cas = again.Put(moved, w.now)
 	again.Unlock()
 	if d.cas == 0 {
 		return noMemory
 	}
 	d.cas = w.shown(d.cas)
-	w.countDelta(d.down, incrHits, decrHits)
+	w.countClass(class, d.counter())
 	return stored
 }
 

@@ -51,7 +51,7 @@ func (w *worker) crawlerEnable() progress {
 
 func (w *worker) setCrawler(on bool) {
 	w.server.knobs.change(func(set *Settings) { set.LRUCrawler = on })
-	w.server.env.Store.SetCrawler(on)
+	w.server.crawlAlone(on)
 }
 
 func (w *worker) crawlerToCrawl(arg []byte) progress {

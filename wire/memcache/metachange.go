@@ -51,9 +51,9 @@ func (w *worker) strike(hk *slab.Key) outcome {
 	case f.Invalidate:
 		return w.invalidate(&l, it)
 	default:
+		w.countItem(it, deleteHits)
 		w.removeTraced(&l, it, "md")
 		l.Unlock()
-		w.count(deleteHits)
 		return stored
 	}
 	l.Unlock()
@@ -115,7 +115,7 @@ func (w *worker) putEmpty(hk *slab.Key, seen itemVersion, empty slab.Item) outco
 		w.traceStore(hk.Bytes, modeSet, traceOutcomes[placed(cas)], expiresAtMS, class, 0)
 	}
 	if !f.Invalidate {
-		w.count(deleteHits)
+		w.countClass(class, deleteHits)
 		if w.trace.streams&streamDeletions != 0 && cas != 0 {
 			w.traceDelete(empty, "md")
 		}
@@ -134,9 +134,9 @@ func (w *worker) strikeWhole(hk *slab.Key, seen itemVersion, spec slab.Spec) out
 		l.Unlock()
 		return retry
 	}
+	w.countItem(now, deleteHits)
 	w.removeTraced(&l, now, "md")
 	l.Unlock()
-	w.count(deleteHits)
 	empty, err := w.handle.Reserve(hk, spec)
 	if err != nil {
 		return stored
@@ -201,7 +201,7 @@ func (w *worker) answerArithmetic(hk *slab.Key, d *delta, end int) progress {
 	case o == noMemory:
 		return w.say(replyOutOfMemory)
 	case o == notFound:
-		w.countDelta(d.down, incrMisses, decrMisses)
+		w.countNoDelta(d.down)
 	}
 	if end < w.request.Len() {
 		return w.say(replyOpaque)

@@ -104,9 +104,9 @@ func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 	if !f.NoBump {
 		l.Accessed(it, w.now)
 	}
+	w.countFetch(it)
 	l.Unlock()
 	w.discardStub(g)
-	w.countFetch(true)
 	return finished, true
 }
 
@@ -135,6 +135,7 @@ func (w *worker) fetchMiss(hk *slab.Key, g *fetch, l *slab.Locked) (p progress, 
 		return w.fetchNothing(g), true
 	}
 	g.stub.SetTokenSent(g.vivifies && g.end == w.request.Len())
+	class := g.stub.Group()
 	cas := l.Put(g.stub, w.now)
 	if it, found := l.Find(w.now); found == slab.Hit && !f.NoBump && g.end == w.request.Len() {
 		l.Accessed(it, w.now)
@@ -153,7 +154,11 @@ func (w *worker) fetchMiss(hk *slab.Key, g *fetch, l *slab.Locked) (p progress, 
 	if withValue {
 		w.out.Buf = append(w.out.Buf, '\r', '\n')
 	}
-	w.countFetch(true)
+	if f.HasTTL {
+		w.countClass(class, touchHits)
+	} else {
+		w.countClass(class, hotHits)
+	}
 	return finished, true
 }
 
@@ -166,7 +171,7 @@ func (w *worker) discardStub(g *fetch) {
 
 // fetchNothing answers a miss. q silences it, an opaque that is too long does not.
 func (w *worker) fetchNothing(g *fetch) progress {
-	w.countFetch(false)
+	w.count(getMisses)
 	if g.end < w.request.Len() {
 		return w.say(replyOpaque)
 	}
@@ -177,15 +182,12 @@ func (w *worker) fetchNothing(g *fetch) progress {
 	return finished
 }
 
-// countFetch counts an mg; a hit with T is a touch.
-func (w *worker) countFetch(hit bool) {
-	switch {
-	case !hit:
-		w.count(getMisses)
-	case w.flags.HasTTL:
-		w.count(touchHits)
-	default:
-		w.count(getHits)
+// countFetch counts an mg that found an item; with T it is a touch.
+func (w *worker) countFetch(it slab.Item) {
+	if w.flags.HasTTL {
+		w.countItem(it, touchHits)
+	} else {
+		w.countGet(it)
 	}
 }
 

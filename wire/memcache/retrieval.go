@@ -121,12 +121,11 @@ func (w *worker) value(key []byte, k *keys) {
 		it, found := w.find(&l)
 		if hit = found; hit {
 			l.Accessed(it, w.now)
+			w.countGet(it)
 			w.appendItem(&l, it, key, k.cas)
 		}
 		l.Unlock()
-		if hit {
-			w.count(getHits)
-		} else {
+		if !hit {
 			w.count(getMisses)
 			w.discovery(key)
 		}
@@ -155,9 +154,9 @@ func (w *worker) valueTouch(key []byte, k *keys) bool {
 			continue
 		}
 		l.Accessed(it, w.now)
+		w.countItem(it, touchHits)
 		w.appendItem(&l, it, key, k.cas)
 		l.Unlock()
-		w.count(touchHits)
 		return true
 	}
 }

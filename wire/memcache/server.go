@@ -28,6 +28,8 @@ type Server struct {
 	limitBytes  atomic.Int64  // maxbytes, as cache_memlimit changed it
 	crawls      atomic.Uint64 // crawls and dumps that began since the last `stats reset`
 	dumps       atomic.Int64  // that are on their way
+	ticks       atomic.Uint64 // lru_maintainer_juggles
+	trackSizes  atomic.Bool
 	knobs       knobs
 	debugging   atomic.Bool // debugtime was used
 	clock       debugClock
@@ -67,7 +69,8 @@ func New(config Config, env Env) (*Server, error) {
 	s.verbosity.Store(int64(config.Verbosity))
 	s.limitBytes.Store(set.MaxBytes)
 	s.knobs.open(*set)
-	env.Store.SetCrawler(set.LRUCrawler)
+	s.crawlAlone(set.LRUCrawler)
+	s.trackSizes.Store(set.TrackSizes)
 	s.prefixes.enabled.Store(config.StatsDetail)
 	s.connections = xsync.NewMapOf[int, *connection]()
 	s.trace.evictions.server = s
@@ -94,6 +97,7 @@ func (s *Server) Open(loop int, peer wire.Peer) wire.Session {
 func (s *Server) Tick(loop int, nowMS int64) {
 	now, w := s.now(nowMS), s.workers[loop]
 	w.seenMS = nowMS
+	s.ticks.Add(1)
 	s.flushDue(now)
 	w.handle.Tick(now)
 	s.trace.evictions.nowMS.Store(now)

@@ -16,6 +16,7 @@ const (
 	stateDiscard              // the rest of a line whose reply is known
 	stateDump                 // the end of a line whose reply is a long list
 	stateItems                // the same, of items
+	stateWalk                 // the same, of what a look at all items tells
 	stateWatch                // drop them: the session watches
 )
 
@@ -42,6 +43,7 @@ type session struct {
 	verdict string    // stateDiscard: the reply when the line ends
 	dumped  int       // stateDump: lines of the reply that are made
 	items   *itemDump // stateItems
+	walk    *itemWalk // stateWalk
 	store   store     // stateBody
 
 	fd      int32       // the socket's number, as lines of the trace show it
@@ -116,6 +118,8 @@ func (s *session) step(in []byte) (n int, p progress) {
 		return s.dump()
 	case stateItems:
 		return s.dumpItems()
+	case stateWalk:
+		return s.walkOn()
 	case stateWatch:
 		return len(in), watching
 	default:
@@ -186,6 +190,7 @@ func (s *session) Close(why wire.Reason) {
 		s.store = store{}
 	}
 	s.endDump()
+	s.walk = nil
 	s.state = stateDiscard
 	s.traceClosed(why)
 	s.leave()

@@ -28,6 +28,9 @@ func stats(w *worker, s *session) progress {
 	r := &w.request
 	server := w.server
 	w.publish()
+	if w.handle != nil {
+		w.handle.PublishStats()
+	}
 	switch sub := r.Token(1); {
 	case r.Len() == 1:
 		w.walked()
@@ -42,19 +45,25 @@ func stats(w *worker, s *session) progress {
 		w.work -= settingsWork
 		server.appendSettings(w)
 	case w.is(sub, "cachedump"):
-		return w.cachedump()
+		return s.cachedump()
 	case w.is(sub, "conns"):
 		w.walked()
 		server.appendConns(w, int(s.fd))
 	case w.is(sub, "extstore"):
 		return w.say(replyError)
-	case string(sub) == "sizes" && !server.config.Settings.TrackSizes:
+	case string(sub) == "sizes":
+		return s.sizes()
+	case string(sub) == "sizes_enable":
+		w.enableSizes()
+	case string(sub) == "sizes_disable":
+		server.trackSizes.Store(false)
 		w.say("STAT sizes_status disabled\r\n")
 	case string(sub) == "items":
 		w.walked()
-		if server.env.Store.Stats().Items > 0 {
-			return w.say(replyError)
-		}
+		server.appendItemStats(w)
+	case string(sub) == "slabs":
+		w.walked()
+		server.appendSlabStats(w)
 	default:
 		return w.say(replyError)
 	}
@@ -81,43 +90,6 @@ func (w *worker) statsDetail(s *session) progress {
 	return w.say(replyOK)
 }
 
-const (
-	cachedumpItems = 20_000    // looked at for one dump: about a millisecond of the loop
-	cachedumpBytes = 2<<20 - 1 // of lines, as in memcached
-)
-
-// cachedump lists items of a slab class, as memcached would call it: a sample,
-// since it looks at no more than cachedumpItems.
-func (w *worker) cachedump() progress {
-	r := &w.request
-	if w.server.config.DumpDisabled {
-		return w.say("CLIENT_ERROR stats cachedump not allowed\r\n")
-	}
-	if r.Len() < 4 {
-		return w.say(replyBadLine)
-	}
-	class, ok1 := w.dialect.Uint32(r.Token(2))
-	limit, ok2 := w.dialect.Uint32(r.Token(3))
-	switch {
-	case !ok1 || !ok2:
-		return w.say(replyFormat)
-	case class >= slabClassMax:
-		return w.say("CLIENT_ERROR Illegal slab id\r\n")
-	}
-	w.walked()
-	count, start := uint32(0), len(w.out.Buf)
-	var at slab.Cursor
-	w.handle.Walk(&at, w.now, cachedumpItems, func(it slab.Item) bool {
-		if it.KeyEncoded() || w.server.class(w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen())) != int(class) {
-			return true
-		}
-		w.out.Buf = ascii.AppendDumped(w.out.Buf, it.Key(), it.ValueLen(), it.ExpiresAtMS()/1000)
-		count++
-		return (limit == 0 || count < limit) && len(w.out.Buf)-start < cachedumpBytes
-	})
-	return w.say(replyEnd)
-}
-
 func (s *Server) transport() wire.Transport {
 	if s.env.Transport == nil {
 		return wire.Transport{}
@@ -131,6 +103,7 @@ func (s *Server) reset() {
 	s.prefixes.clear()
 	s.trace.reset()
 	s.crawls.Store(0)
+	s.ticks.Store(0)
 	s.env.Store.ResetStats()
 	s.baseline.mu.Lock()
 	s.baseline.transport = s.transport()
@@ -252,28 +225,28 @@ func (s *Server) appendProcess(l *statList, nowMS int64, t *wire.Transport) {
 }
 
 func (s *Server) appendCommands(l *statList) {
-	hits, misses := s.total(getHits), s.total(getMisses)
-	touchHits, touchMisses := s.total(touchHits), s.total(touchMisses)
+	of := s.allClassTotals()
+	hits, misses := of.hits(), s.total(getMisses)
 	l.u("cmd_get", hits+misses)
-	l.u("cmd_set", s.total(setCommands))
+	l.u("cmd_set", of[setCommands])
 	l.u("cmd_flush", s.total(flushCommands))
-	l.u("cmd_touch", touchHits+touchMisses)
+	l.u("cmd_touch", of[touchHits]+s.total(touchMisses))
 	l.u("cmd_meta", s.total(metaCommands))
 	l.u("get_hits", hits)
 	l.u("get_misses", misses)
 	l.u("get_expired", s.total(getExpired))
 	l.u("get_flushed", s.total(getFlushed))
 	l.u("delete_misses", s.total(deleteMisses))
-	l.u("delete_hits", s.total(deleteHits))
+	l.u("delete_hits", of[deleteHits])
 	l.u("incr_misses", s.total(incrMisses))
-	l.u("incr_hits", s.total(incrHits))
+	l.u("incr_hits", of[incrHits])
 	l.u("decr_misses", s.total(decrMisses))
-	l.u("decr_hits", s.total(decrHits))
+	l.u("decr_hits", of[decrHits])
 	l.u("cas_misses", s.total(casMisses))
-	l.u("cas_hits", s.total(casHits))
-	l.u("cas_badval", s.total(casBadValue))
-	l.u("touch_hits", touchHits)
-	l.u("touch_misses", touchMisses)
+	l.u("cas_hits", of[casHits])
+	l.u("cas_badval", of[casBadValue])
+	l.u("touch_hits", of[touchHits])
+	l.u("touch_misses", s.total(touchMisses))
 	l.u("store_too_large", s.total(storeTooLarge))
 	l.u("store_no_memory", s.total(storeNoMemory))
 	l.zeros("auth_cmds", "auth_errors")
@@ -319,7 +292,7 @@ func (s *Server) appendMachinery(l *statList) {
 		s.appendCrawler(l)
 	}
 	if set.LRUMaintainerThread {
-		l.zeros("lru_maintainer_juggles")
+		l.u("lru_maintainer_juggles", s.ticks.Load())
 	}
 	l.zeros("malloc_fails")
 	s.trace.appendStats(l)
@@ -328,19 +301,26 @@ func (s *Server) appendMachinery(l *statList) {
 
 func (s *Server) appendItems(l *statList, st *slab.Stats) {
 	set := &s.config.Settings
+	g := s.groupSum()
 	l.n("bytes", st.Bytes)
 	l.n("curr_items", st.Items)
 	l.n("total_items", st.TotalItems)
 	l.zeros("slab_global_page_pool")
-	l.n("expired_unfetched", st.ExpiredUnfetched)
-	l.n("evicted_unfetched", st.EvictedUnfetched)
+	l.n("expired_unfetched", g.ExpiredUnfetched)
+	l.n("evicted_unfetched", g.EvictedUnfetched)
 	if set.LRUMaintainerThread {
-		l.n("evicted_active", st.EvictedActive)
+		l.n("evicted_active", g.EvictedActive)
 	}
-	l.n("evictions", st.Evictions)
-	l.n("reclaimed", st.Reclaimed)
-	l.zeros("crawler_reclaimed", "crawler_items_checked", "lrutail_reflocked")
+	l.n("evictions", g.Evicted)
+	l.n("reclaimed", g.Reclaimed)
+	l.n("crawler_reclaimed", g.CrawlerReclaimed)
+	l.n("crawler_items_checked", g.CrawlerChecked)
+	l.zeros("lrutail_reflocked")
 	if set.LRUMaintainerThread {
-		l.zeros("moves_to_cold", "moves_to_warm", "moves_within_lru", "direct_reclaims", "lru_bumps_dropped")
+		l.n("moves_to_cold", g.MovesToCold)
+		l.n("moves_to_warm", g.MovesToWarm)
+		l.n("moves_within_lru", g.MovesWithinWarm)
+		l.n("direct_reclaims", g.Evicted)
+		l.zeros("lru_bumps_dropped")
 	}
 }

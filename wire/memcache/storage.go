@@ -199,7 +199,7 @@ func (s *session) body(in []byte) (n int, p progress) {
 
 // finish stores what has come, and answers.
 func (w *worker) finish(st *store) progress {
-	w.count(setCommands)
+	w.countItem(st.item, setCommands)
 	if st.end != [valueEndBytes]byte{'\r', '\n'} {
 		w.handle.Discard(st.item)
 		st.item = slab.Item{}
@@ -300,12 +300,12 @@ func (w *worker) admit(st *store, l *slab.Locked) (o outcome, keepMS int64) {
 		switch {
 		case st.cas == 0:
 		case st.cas == have:
-			w.count(casHits)
+			w.countItem(old, casHits)
 			return stored, 0
 		case st.stale && st.cas < have:
 			return w.admitStale(st, old)
 		}
-		w.count(casBadValue)
+		w.countItem(old, casBadValue)
 		return exists, 0
 	}
 	return stored, 0
@@ -319,7 +319,7 @@ func (w *worker) admitStale(st *store, old slab.Item) (o outcome, keepMS int64) 
 	}
 	st.item.SetStale(true)
 	st.item.SetTokenSent(old.TokenSent())
-	w.count(casHits)
+	w.countItem(old, casHits)
 	return stored, 0
 }
 

@@ -39,6 +39,7 @@ func (w *worker) beginTurn(out *wire.Out) {
 
 func (w *worker) endTurn() {
 	w.publish()
+	w.handle.PublishStats()
 	if w.trace.streams != 0 {
 		w.traceEnd()
 	}

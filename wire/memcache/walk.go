@@ -1,0 +1,145 @@
+package memcache
+
+import (
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
+)
+
+// walkBuckets is how many buckets of the index a step of a walk locks and looks
+// at: about 50 items.
+const walkBuckets = 8
+
+// itemWalk is a list on its way that takes a look at all items.
+type itemWalk struct {
+	at    slab.Cursor
+	ended bool // before the last item
+	visit func(*itemWalk, slab.Item) bool
+	end   func(*itemWalk)
+
+	// Of cachedump.
+	class, left, bytes int
+
+	sizes []uint32 // items by weight, in steps of sizesStep
+}
+
+// startWalk begins a list; the end of the line stays unread until it is done.
+func (s *session) startWalk(walk *itemWalk) progress {
+	s.walk, s.state = walk, stateWalk
+	s.worker.unread = 1
+	return working
+}
+
+// walkOn goes on with a list until it is done, or the turn, or the output is full.
+func (s *session) walkOn() (n int, p progress) {
+	w, walk := s.worker, s.walk
+	for {
+		w.work -= walkBuckets
+		done := w.handle.Walk(&walk.at, w.now, walkBuckets, func(it slab.Item) bool { return walk.visit(walk, it) })
+		switch {
+		case done || walk.ended:
+			w.walked()
+			walk.end(walk)
+			s.walk, s.state = nil, stateLine
+			return 1, finished
+		case w.out.Full():
+			return 0, full
+		case w.workDone():
+			return 0, spent
+		}
+	}
+}
+
+// cachedumpBytes is how much a cachedump lists, as in memcached.
+const cachedumpBytes = 2 << 20
+
+// cachedump lists items of a slab class.
+func (s *session) cachedump() progress {
+	w := s.worker
+	r := &w.request
+	if w.server.config.DumpDisabled {
+		return w.say("CLIENT_ERROR stats cachedump not allowed\r\n")
+	}
+	if r.Len() < 4 {
+		return w.say(replyBadLine)
+	}
+	class, ok1 := w.dialect.Uint32(r.Token(2))
+	limit, ok2 := w.dialect.Uint32(r.Token(3))
+	switch {
+	case !ok1 || !ok2:
+		return w.say(replyFormat)
+	case class >= slabClassMax:
+		return w.say("CLIENT_ERROR Illegal slab id\r\n")
+	}
+	walk := &itemWalk{class: int(class), left: int(limit) - 1, bytes: cachedumpBytes - len(replyEnd)}
+	walk.visit = w.cachedumpItem
+	walk.end = func(*itemWalk) { w.say(replyEnd) }
+	return s.startWalk(walk)
+}
+
+// cachedumpItem appends the line of an item. As in memcached, nothing is listed
+// that would not fit.
+func (w *worker) cachedumpItem(walk *itemWalk, it slab.Item) bool {
+	if it.Group() != walk.class || it.KeyEncoded() || w.flushing {
+		return true
+	}
+	if w.out.Full() {
+		return false
+	}
+	before := len(w.out.Buf)
+	line := ascii.AppendDumped(w.out.Buf, it.Key(), it.ValueLen(), it.ExpiresAtMS()/1000)
+	if walk.bytes -= len(line) - before; walk.bytes <= 0 {
+		walk.ended = true
+		return false
+	}
+	w.out.Buf = line
+	walk.ended = walk.left == 0
+	walk.left--
+	return !walk.ended
+}
+
+const sizesStep = 32 // bytes
+
+// sizes tells how many items there are of each size. memcached counts only what
+// was stored since that was switched on; we look at what is there.
+func (s *session) sizes() progress {
+	w := s.worker
+	server := w.server
+	if !server.trackSizes.Load() {
+		w.say("STAT sizes_status disabled\r\n")
+		return w.say(replyEnd)
+	}
+	walk := &itemWalk{sizes: make([]uint32, server.config.ItemSizeMax/sizesStep+1)}
+	walk.visit = func(walk *itemWalk, it slab.Item) bool {
+		if at := (it.Weight() + sizesStep - 1) / sizesStep; at < len(walk.sizes) {
+			walk.sizes[at]++
+		}
+		return true
+	}
+	walk.end = w.endSizes
+	return s.startWalk(walk)
+}
+
+func (w *worker) endSizes(walk *itemWalk) {
+	l := statList(w.out.Buf)
+	for i, n := range walk.sizes {
+		if n != 0 {
+			var digits [numberMax]byte
+			l.u(string(ascii.AppendUint(digits[:0], uint64(i*sizesStep))), uint64(n))
+		}
+	}
+	w.out.Buf = l
+	w.say(replyEnd)
+}
+
+// enableSizes switches `stats sizes` on, which in memcached needs tokens.
+func (w *worker) enableSizes() {
+	l := statList(w.out.Buf)
+	if w.server.config.CASDisabled {
+		l.s("sizes_status", "error")
+		l.s("sizes_error", "cas_support_disabled")
+	} else {
+		w.server.trackSizes.Store(true)
+		l.s("sizes_status", "enabled")
+	}
+	w.out.Buf = l
+}
