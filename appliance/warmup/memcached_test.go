@@ -288,6 +288,32 @@ func TestFromMemcached(t *testing.T) {
 	target.check(item{key: "both", value: []byte("old")})
 }
 
+// TestFromPanda: the same items, in both forms of the dump, which leaves nothing out.
+func TestFromPanda(t *testing.T) {
+	for _, mode := range []string{"1.6.18", "1.6.45"} {
+		t.Run(mode, func(t *testing.T) {
+			from, to := node(t, "-m 128 -I 2m --compat="+mode), node(t, "-m 128 -I 2m")
+			source, target := dial(t, from), dial(t, to)
+			items := everything()
+			for _, i := range items {
+				source.store(i)
+			}
+			var p warmup.Progress
+			err := warmup.Run(t.Context(), warmup.Config{Source: from, Target: to, Connections: 2}, &p)
+			if n := int64(len(items)); err != nil || p.Count(warmup.Stored) != n || p.Done() != n {
+				t.Fatalf("%v: %d stored, %d done, want %d", err, p.Count(warmup.Stored), p.Done(), n)
+			}
+			for _, i := range items {
+				target.check(i)
+				key, flag := i.name()
+				if got := source.line("mg " + key + flag + " h u\r\n"); got != "HD h0" {
+					t.Fatalf("%.80q in the source: %q, want it untouched", i.key, got)
+				}
+			}
+		})
+	}
+}
+
 // TestFromMemcachedTooLarge: what the target does not take is told, and the rest arrives.
 func TestFromMemcachedTooLarge(t *testing.T) {
 	from, to := memcached(t, "-m", "64", "-I", "2m"), node(t, "-m 64")
