@@ -161,6 +161,16 @@ func (t *tally) take(it Item) (group int) {
 	return group
 }
 
+// replace counts an item that has come into the place of another.
+func (t *tally) replace(old, it Item) {
+	weight := it.Weight()
+	if old.Weight() != weight || old.heat() != it.heat() {
+		t.take(old)
+		t.add(it)
+	}
+	t.count(it.s.groups.find(weight), countSets)
+}
+
 // reclaim counts a dead item that was found.
 func (t *tally) reclaim(it Item, what counting) {
 	group := it.Group() - 1

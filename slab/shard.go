@@ -139,7 +139,9 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 		if sh.deadKind(old, nowMS) != 0 {
 			sh.countDead(&l.h.tally, old)
 		}
-		sh.forget(&l.h.tally, old)
+		sh.counts.bytes -= int64(old.Size())
+		l.h.tally.replace(old, it)
+		old.setStamp(0)
 		l.discard(old)
 		*l.slot = *l.slot&^refMask | uint64(r)
 		sh.warm(l.slot)
@@ -150,10 +152,10 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 			return 0
 		}
 		l.looked = false // the insert may have moved what Find saw
+		l.h.tally.count(l.h.tally.add(it), countSets)
 	}
 	sh.counts.totalItems++
 	sh.counts.bytes += int64(it.Size())
-	l.h.tally.pending[l.h.tally.add(it)][countSets]++
 	sh.commit(KindSet, l.k.Slot, it)
 	return it.CAS()
 }
