@@ -369,9 +369,10 @@ func (g generator) slabs() string {
 		" automove window "+g.number("2", "3", "30", "1800", "1801"), " automove", " automove ratio") + g.noReply()
 }
 
-// crawler starts no crawl and no dump, for the original does one at a time.
+// crawler starts nothing, for the original does one thing at a time, and does not
+// enable a crawler, see differential.
 func (g generator) crawler() string {
-	return "lru_crawler" + g.of("", " x", " enable", " e", " enable x", " sleep "+g.of("0", "10", "1000001", "x", "-1"), " tocrawl "+g.number("0", "1", "1000"),
+	return "lru_crawler" + g.of("", " x", " disable", " d", " disable x", " sleep "+g.of("0", "10", "1000001", "x", "-1"), " tocrawl "+g.number("0", "1", "1000"),
 		" tocrawl", " sleep 0 0", " crawl 0", " crawl 64", " crawl x", " crawl 1,x", " crawl ,", " crawl", " crawl 1 2",
 		" metadump", " metadump all all", " mgdump all 1", " m all x")
 }
