@@ -164,7 +164,7 @@ func (t *tally) take(it Item) (group int) {
 // replace counts an item that has come into the place of another.
 func (t *tally) replace(old, it Item) {
 	weight := it.Weight()
-	if old.Weight() != weight || old.heat() != it.heat() {
+	if old.Weight() != weight || old.Heat() != it.Heat() {
 		t.take(old)
 		t.add(it)
 	}
