@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,9 +36,9 @@ func TestServesWithoutWritableCode(t *testing.T) {
 	if _, err := unix.PrctlRetInt(unix.PR_GET_MDWE, 0, 0, 0, 0); err != nil {
 		t.Skipf("skipped: this kernel can not refuse it (%v)", err)
 	}
-	socket := filepath.Join(t.TempDir(), "s")
+	socket, address := filepath.Join(t.TempDir(), "s"), freeAddress(t)
 	server := exec.Command(os.Args[0], "-test.run=^TestServesWithoutWritableCode$")
-	server.Env = append(os.Environ(), hardenedStage+"=deny", "PANDA_TEST_SOCKET="+socket)
+	server.Env = append(os.Environ(), hardenedStage+"=deny", "PANDA_TEST_SOCKET="+socket, "PANDA_TEST_ADMIN="+address)
 	server.Stderr = os.Stderr
 	server.Stdout = os.Stderr
 	if err := server.Start(); err != nil {
@@ -51,6 +52,11 @@ func TestServesWithoutWritableCode(t *testing.T) {
 	exchange(t, c, "set k 0 0 500000\r\n"+value+"\r\n", "STORED\r\n")
 	exchange(t, c, "cache_memlimit 32\r\nget k\r\n", "OK\r\nVALUE k 0 500000\r\n"+value+"\r\nEND\r\n")
 	c.Close()
+	for _, path := range []string{"/metrics", "/healthz", "/debug/pprof/profile?seconds=1"} {
+		if status, body, err := get(address, path); status != http.StatusOK || err != nil {
+			t.Errorf("%s: %d %s %v", path, status, body, err)
+		}
+	}
 	server.Process.Signal(syscall.SIGTERM)
 	if err := <-ended; err != nil {
 		t.Errorf("the server ended: %v", err)
@@ -96,7 +102,7 @@ func serveHardened(t *testing.T) int {
 	if _, err := unix.Mmap(-1, 0, 4096, unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON); err != unix.EACCES {
 		t.Fatalf("memory that is writable and executable: %v", err)
 	}
-	c, exit := config.Memcached("memcached", []string{"-u", "root", "-s", os.Getenv("PANDA_TEST_SOCKET")})
+	c, exit := config.Memcached("memcached", []string{"-u", "root", "-s", os.Getenv("PANDA_TEST_SOCKET"), "-o", "panda_admin=" + os.Getenv("PANDA_TEST_ADMIN")})
 	if exit != nil {
 		t.Fatal(exit.Stderr)
 	}

@@ -32,11 +32,16 @@ func startServe(t *testing.T, log *slog.Logger, set ...string) *Node {
 	return n
 }
 
-// ask gets a path of the admin port.
+// ask gets a path of a node's admin port.
 func ask(n *Node, path string) (status int, body string, err error) {
+	return get(n.AdminAddr().String(), path)
+}
+
+// get gets a path by HTTP.
+func get(address, path string) (status int, body string, err error) {
 	client := http.Client{Timeout: patience}
 	defer client.CloseIdleConnections()
-	r, err := client.Get("http://" + n.AdminAddr().String() + path)
+	r, err := client.Get("http://" + address + path)
 	if err != nil {
 		return 0, "", err
 	}
@@ -234,5 +239,37 @@ func TestLogOfALife(t *testing.T) {
 		"serving memcache|serving the operator|started|stopping|stopped"
 	if got := strings.Join(messages, "|"); got != want {
 		t.Errorf("logged %s\nwant %s", got, want)
+	}
+}
+
+// freeAddress is one of loopback's that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestEveryExporterNameOfALiveNode: what the exporter's dashboards ask for is
+// there once a node holds an item, and so are its classes.
+func TestEveryExporterNameOfALiveNode(t *testing.T) {
+	list, err := os.ReadFile("admin/testdata/exporter-names.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := startServe(t, slog.New(slog.DiscardHandler), "memcache.temporary_ttl", "61s") // its queue is shown only then
+	defer stop(t, n)
+	exchange(t, dial(t, n.Addrs()[0]), "set a 0 0 3\r\nabc\r\n", "STORED\r\n")
+	_, text, err := ask(n, "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields(string(list)) {
+		if !strings.Contains(text, "\n"+name+" ") && !strings.Contains(text, "\n"+name+"{") {
+			t.Errorf("no %s", name)
+		}
 	}
 }
