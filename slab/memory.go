@@ -55,6 +55,12 @@ func openMemory(b []byte) error {
 	return os.NewSyscallError("mprotect", unix.Mprotect(b, unix.PROT_READ|unix.PROT_WRITE))
 }
 
+// spareMemory maps memory that nobody touches.
+func spareMemory(n int) (mapping, error) {
+	raw, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	return mapping{raw, raw}, os.NewSyscallError("mmap", err)
+}
+
 // growable: address space beyond the limit is free, so the limit can be raised
 // up to the machine's memory.
 const growable = true

@@ -22,6 +22,8 @@ func newRuns(n int) ([]run, mapping, error) { return make([]run, n), mapping{}, 
 // growable: the reservation is real memory here, so it is no larger than asked.
 const growable = false
 
+func spareMemory(int) (mapping, error) { return mapping{}, nil }
+
 func openMemory([]byte) error { return nil }
 
 func adviseHuge([]byte, bool) {}

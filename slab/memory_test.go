@@ -12,9 +12,12 @@ import (
 // its memory may be touched.
 type stingy struct {
 	mu        sync.Mutex
-	budget    int // bytes that may be opened
-	opens     int // calls
-	discarded int // bytes
+	budget    int  // bytes that may be opened
+	opens     int  // calls
+	discarded int  // bytes
+	spares    int  // calls
+	poor      bool // it gives no spare memory
+	refusals  int  // of that
 }
 
 var errStingy = errors.New("stingy kernel")
@@ -34,6 +37,16 @@ func (k *stingy) system() *system {
 			return real.open(b)
 		},
 		populate: real.populate,
+		spare: func(n int) (mapping, error) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if k.poor {
+				k.refusals++
+				return mapping{}, errStingy
+			}
+			k.spares++
+			return real.spare(n)
+		},
 		discard: func(b []byte) error {
 			k.mu.Lock()
 			k.discarded += len(b)
@@ -95,7 +108,23 @@ func TestKernelThatRefusesMemory(t *testing.T) {
 	if have := <-told; have != given {
 		t.Errorf("told of %d bytes, have %d", have, given)
 	}
+	k.mu.Lock()
+	if k.poor = true; k.spares == 0 {
+		t.Error("nothing was spared for others")
+	}
+	k.mu.Unlock()
 	k.give(given)
+	await(t, s, "asking for spare memory", func(a *arena) bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.refusals > 2
+	})
+	if s.Stats().UsedBytes > given {
+		t.Error("the store grows though nothing is spared")
+	}
+	k.mu.Lock()
+	k.poor = false
+	k.mu.Unlock()
 	await(t, s, "taking what there is", func(a *arena) bool { return a.reach == reachAll })
 	before := s.Stats().Evictions
 	fill("b", 15_000)

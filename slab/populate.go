@@ -25,13 +25,15 @@ type populator struct {
 
 // backing is what the arena knows of the memory behind its runs.
 type backing struct {
-	open     int // runs below are accessible
-	reach    int // runs that may be in use: open, when the kernel refuses more
-	refusal  error
-	to       int    // the populator is done below
-	freeRuns int    // in the list of free runs, with memory behind them
-	bare     uint32 // head of the list of free runs without
-	bareRuns int
+	open      int // runs below are accessible
+	reach     int // runs that may be in use: open, when the kernel refuses more
+	refusal   error
+	spare     mapping // see spareBytes
+	spareHeld bool
+	to        int    // the populator is done below
+	freeRuns  int    // in the list of free runs, with memory behind them
+	bare      uint32 // head of the list of free runs without
+	bareRuns  int
 }
 
 // startPopulator starts the helper; Close ends it.

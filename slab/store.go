@@ -180,9 +180,9 @@ func (s *Store) openArena(limit int64) error {
 
 // releaseArena gives back what openArena reserved.
 func (s *Store) releaseArena() error {
-	m, table := s.memory, s.table
-	s.memory, s.table, s.base, s.arena.runs = mapping{}, mapping{}, nil, nil
-	return errors.Join(m.release(), table.release())
+	m, table, spare := s.memory, s.table, s.arena.spare
+	s.memory, s.table, s.base, s.arena.runs, s.arena.spare = mapping{}, mapping{}, nil, nil, mapping{}
+	return errors.Join(m.release(), table.release(), spare.release())
 }
 
 func (s *Store) openDomains(c *Config) {

@@ -6,11 +6,12 @@ type system struct {
 	open     func(b []byte) error // makes reserved memory accessible
 	populate func(b []byte) error // puts memory behind it
 	discard  func(b []byte) error // takes the memory away; it reads as zero then
-	strict   bool                 // what is open counts as used
+	spare    func(n int) (mapping, error)
+	strict   bool // what is open counts as used
 }
 
 func theSystem() *system {
-	return &system{open: openMemory, populate: populate, discard: discard, strict: strictCommit()}
+	return &system{open: openMemory, populate: populate, discard: discard, spare: spareMemory, strict: strictCommit()}
 }
 
 const (
@@ -19,6 +20,11 @@ const (
 	openStep = 32 << 20 >> runShift
 	// openLeast is tried when the kernel refuses openStep.
 	openLeast = hugeRuns
+	// spareBytes is what the store keeps from itself where the kernel is strict: as
+	// long as it grows it holds a claim to so much, and gives it up when it is
+	// refused more. The Go runtime ends the process if it gets nothing; it asks
+	// for 64 MB at a time.
+	spareBytes = 80 << 20
 	// reachAll: the kernel refused nothing.
 	reachAll = int(^uint(0) >> 1)
 )
@@ -32,7 +38,29 @@ func (s *Store) openFirst() error {
 		a.open = len(a.runs)
 		return nil
 	}
-	return a.opened(s.openFrom(0, a.limit))
+	if err := s.holdSpare(); err != nil {
+		return err
+	}
+	return s.opened(s.openFrom(0, a.limit))
+}
+
+// holdSpare lays claim to spareBytes, unless it does already. Only the populator
+// comes here once there is one.
+func (s *Store) holdSpare() error {
+	a := &s.arena
+	a.mu.Lock()
+	held := a.spareHeld || !s.system.strict
+	a.mu.Unlock()
+	if held {
+		return nil
+	}
+	m, err := s.system.spare(spareBytes)
+	if err == nil {
+		a.mu.Lock()
+		a.spare, a.spareHeld = m, true
+		a.mu.Unlock()
+	}
+	return err
 }
 
 // openFrom makes the next step of the reservation accessible, up to limit if
@@ -53,8 +81,11 @@ func (s *Store) openFrom(from, limit int) (to int, err error) {
 // opened notes what openFrom did. When the kernel refused, what is open is all
 // there is until the populator has more luck: the store is full then. The arena
 // is locked.
-func (a *arena) opened(to int, err error) error {
+func (s *Store) opened(to int, err error) error {
+	a := &s.arena
 	if err != nil {
+		_ = a.spare.release() // it fails for what is not mapped
+		a.spare, a.spareHeld = mapping{}, false
 		a.reach, a.refusal = a.open, err
 		return err
 	}
@@ -65,7 +96,7 @@ func (a *arena) opened(to int, err error) error {
 // openMore is for a loop that is ahead of the populator. The arena is locked.
 func (s *Store) openMore() bool {
 	a := &s.arena
-	return a.reach == reachAll && a.opened(s.openFrom(a.open, a.limit)) == nil
+	return a.reach == reachAll && s.opened(s.openFrom(a.open, a.limit)) == nil
 }
 
 // openAhead makes more accessible than loops will soon need, without the lock.
@@ -78,9 +109,12 @@ func (s *Store) openAhead() {
 		if !wants {
 			return
 		}
-		to, err := s.openFrom(from, limit)
+		to, err := from, s.holdSpare()
+		if err == nil {
+			to, err = s.openFrom(from, limit)
+		}
 		a.mu.Lock()
-		err = a.opened(to, err)
+		err = s.opened(to, err)
 		a.mu.Unlock()
 		if err != nil {
 			return
