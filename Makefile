@@ -3,11 +3,12 @@
 GO      ?= go
 GOTEST   = $(GO) run ./internal/gotest
 SECONDS ?= 600# of fuzzing, for each fuzz target
+DURATION ?= 10m# of soak and churn
 COUNT   ?= 6# runs of each benchmark
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare hits compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare soak density events hits compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -95,6 +96,21 @@ compare:
 # size, for ten minutes: perf/hits/doc.go.
 hits:
 	$(GO) run ./perf/cmd/pandahits
+
+# Acceptance under memory pressure, every answer checked: perf/checker. Minutes.
+soak:
+	$(GO) run ./perf/cmd/pandacheck soak -duration $(DURATION)
+	$(GO) run ./perf/cmd/pandacheck exhaust
+
+# What memory holds, beside memcached: perf/density. Minutes, 10 GB.
+density:
+	$(GO) run ./perf/cmd/pandacheck density
+	$(GO) run ./perf/cmd/pandacheck churn -duration $(DURATION)
+	$(GO) run ./perf/cmd/pandacheck scale
+
+# Late replies while memory moves, an index grows, items expire: perf/events.
+events:
+	$(GO) run ./perf/cmd/pandacheck events
 
 bench-diff:
 	$(GO) tool benchstat $(OLD) $(NEW)

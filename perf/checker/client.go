@@ -29,7 +29,7 @@ type spoken struct {
 
 // conversationMax is how much of it a client remembers: enough to see what came
 // of a key, little enough to stay in a cache.
-const conversationMax = 4096
+const conversationMax = 1 << 15
 
 // client is one connection after another, and the keys that only it writes.
 type client struct {
@@ -86,9 +86,6 @@ func (c *client) close() {
 
 // loop talks until the time is over.
 func (c *client) loop() error {
-	if err := c.dial(); err != nil {
-		return err
-	}
 	for c.run.now() < c.run.config.Duration && !c.run.stopped.Load() {
 		if err := c.turn(); err != nil {
 			return err

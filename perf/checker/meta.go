@@ -13,6 +13,9 @@ import (
 func flagsOf(line []byte) (code string, length int, flags map[byte]string, err error) {
 	fields := bytes.Split(line, []byte(" "))
 	code, fields = string(fields[0]), fields[1:]
+	if len(code) != 2 {
+		return code, 0, nil, nil // an error: what follows is prose
+	}
 	if code == "VA" {
 		if len(fields) == 0 {
 			return code, 0, nil, fmt.Errorf("no length: %s", show(line))
@@ -64,8 +67,13 @@ func (c *client) metaSet(e *entry) {
 }
 
 func (c *client) metaStored(e *entry, ch *change, mode byte, opaque, reply string, at span) error {
+	if reply == noMemoryRead {
+		c.counts.Refused++
+		return nil
+	}
 	if reply == noMemory {
 		c.counts.Refused++
+		e.doubtful = true // the original takes the old value along, whatever the mode
 		if mode == 'S' {
 			e.remove()
 		}
@@ -274,7 +282,7 @@ func (c *client) metaArithmetic(e *entry) {
 			return reply, c.hit(e, at)
 		case code == "SERVER_ERROR":
 			c.counts.Refused++
-			return reply, wantOneOf(reply, noMemory, "SERVER_ERROR out of memory")
+			return reply, wantOneOf(reply, noMemoryCount, noMemoryBegin)
 		case code != "VA":
 			return reply, fmt.Errorf("want VA or NF")
 		}

@@ -93,16 +93,18 @@ func (o *operator) stats() {
 // dump reads the names of all items.
 func (o *operator) dump() {
 	o.order("lru_crawler metadump all", func(at span) (string, error) {
-		for lines := 0; ; lines++ {
+		for n := 0; ; n++ {
 			line, err := o.anyLine() // memcached ends these lines without a return
 			if err != nil {
-				return "", fmt.Errorf("after %d lines: %w", lines, err)
+				return "", fmt.Errorf("after %d lines: %w", n, err)
 			}
 			switch text := string(line); {
+			case n == 0 && text == "OK": // of 1.6.45; 1.6.18 begins with the first key
+				continue
 			case text == "END":
 				o.report.Dumps++
-				return fmt.Sprintf("%d lines", lines), nil
-			case lines == 0 && !strings.HasPrefix(text, "key="):
+				return fmt.Sprintf("%d lines", n), nil
+			case n == 0 && !strings.HasPrefix(text, "key="):
 				o.refused("dump", text)
 				return text, nil
 			}

@@ -57,6 +57,7 @@ type run struct {
 	flushes flushes
 	shared  []*shared
 	clients []*client
+	script  func(c *client) error // what each client does
 }
 
 // Run checks a server until the time is over or an answer is wrong, which is the
@@ -67,15 +68,27 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 		return nil, err
 	}
 	r := &run{config: config, clock: clock{start: time.Now(), slack: config.Slack}}
-	defer context.AfterFunc(ctx, func() { r.stopped.Store(true) })()
-	for i := range config.SharedKeys {
-		r.shared = append(r.shared, newShared(i, config.Clients))
+	r.script = func(c *client) error {
+		if err := c.dial(); err != nil {
+			return err
+		}
+		return c.loop()
 	}
-	p, err := probe.Start(config.Network, config.Address, r.start, probeEvery, "get probe\r\n", "END\r\n")
-	if err != nil {
-		return nil, err
-	}
+	return r.do(ctx)
+}
+
+// do runs the script of all clients, with the probe and the operator beside them.
+// The report is never nil.
+func (r *run) do(ctx context.Context) (*Report, error) {
 	report := &Report{}
+	defer context.AfterFunc(ctx, func() { r.stopped.Store(true) })()
+	for i := range r.config.SharedKeys {
+		r.shared = append(r.shared, newShared(i, r.config.Clients))
+	}
+	p, err := probe.Start(r.config.Network, r.config.Address, r.start, probeEvery, "get probe\r\n", "END\r\n")
+	if err != nil {
+		return report, err
+	}
 	err = r.talk(report)
 	report.Elapsed = r.now()
 	samples, probeErr := p.Stop()
@@ -106,7 +119,7 @@ func (r *run) talk(report *Report) error {
 		r.clients = append(r.clients, c)
 		start(func() error {
 			defer c.close()
-			return c.loop()
+			return r.script(c)
 		})
 	}
 	start(func() error { return (&operator{run: r, report: report}).loop() })
@@ -118,8 +131,9 @@ func (r *run) talk(report *Report) error {
 // interrupt ends the connection in one of the ways that clients do.
 func (c *client) interrupt() error {
 	switch c.random.IntN(3) {
-	case 0: // half of a value: the old one must stay
+	case 0: // half of a value: the old one must stay, unless memory was refused for the new one
 		e := c.pick()
+		e.doubtful = true
 		ch := c.drawn(e, 10+c.size())
 		c.out = c.out[:0]
 		c.appendStore("set", e, &ch, 0, false)
@@ -172,10 +186,12 @@ func (r *Report) String() string {
 type operator struct {
 	run    *run
 	report *Report
+	turns  int
 	client
 }
 
-// operatorEvery is the pause between two of its commands, about.
+// operatorEvery is the pause between two of its commands, about; less in a short
+// check, which wants each of them several times.
 const operatorEvery = 300 * time.Millisecond
 
 func (o *operator) loop() error {
@@ -186,9 +202,9 @@ func (o *operator) loop() error {
 	}
 	defer c.close()
 	config := &o.run.config
-	nextFlush := config.FlushEvery
+	nextFlush, pause := config.FlushEvery, min(operatorEvery, config.Duration/30+1)
 	for o.run.now() < config.Duration && !o.run.stopped.Load() {
-		time.Sleep(operatorEvery/2 + time.Duration(c.random.Int64N(int64(operatorEvery))))
+		time.Sleep(pause/2 + time.Duration(c.random.Int64N(int64(pause))))
 		c.out, c.batch = c.out[:0], c.batch[:0]
 		if config.FlushEvery > 0 && o.run.now() > nextFlush {
 			nextFlush += config.FlushEvery
@@ -204,7 +220,8 @@ func (o *operator) loop() error {
 }
 
 func (o *operator) turnKnob() {
-	switch n := o.random.IntN(4); {
+	o.turns++
+	switch n := o.turns % 4; {
 	case n == 0 && o.run.config.LimitMoves:
 		o.limit()
 	case n == 1:

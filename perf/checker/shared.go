@@ -99,9 +99,9 @@ func (c *client) askShared(s *shared, text string, judge func(reply string) erro
 		if err != nil {
 			return "", err
 		}
-		if string(b) == noMemory {
+		if reply := string(b); reply == noMemory || reply == noMemoryRead {
 			c.counts.Refused++
-			return noMemory, nil
+			return reply, nil
 		}
 		return string(b), judge(string(b))
 	}})

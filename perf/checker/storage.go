@@ -11,6 +11,13 @@ const (
 	exists    = "EXISTS"
 	notFound  = "NOT_FOUND"
 	noMemory  = "SERVER_ERROR out of memory storing object"
+	// noMemoryRead is memcached's, of a large value whose pieces it does not find
+	// while it reads; the old value stays.
+	noMemoryRead = "SERVER_ERROR Out of memory during read"
+	// What arithmetic answers when a longer number finds no memory, and ma when it
+	// begins one.
+	noMemoryCount = "SERVER_ERROR out of memory"
+	noMemoryBegin = "SERVER_ERROR Out of memory allocating new item"
 )
 
 // appendStore appends a classic storage command with its body.
@@ -51,13 +58,18 @@ func (c *client) stored(e *entry, ch *change, reply string, at span) error {
 		c.counts.Refused++
 		e.remove()
 		return nil
+	case noMemoryRead:
+		c.counts.Refused++
+		return nil
 	}
 	return fmt.Errorf("want %s", stored)
 }
 
 // setNoreply asks for a reply behind it (MN), so that it is over when that comes.
+// Larger values than these memcached may refuse in two ways, one of which keeps
+// the old value, and nobody would know.
 func (c *client) setNoreply(e *entry) {
-	ch := c.drawn(e, c.size())
+	ch := c.drawn(e, min(c.size(), largeValue))
 	text := c.appendStore("set", e, &ch, 0, true)
 	c.out = append(c.out, "mn\r\n"...)
 	c.ask(e, text+" mn", func(at span) (string, error) {
@@ -123,7 +135,7 @@ func (c *client) conditional(e *entry, judge func(reply string, at span) error) 
 			return "", err
 		}
 		reply := string(b)
-		if reply == noMemory {
+		if reply == noMemory || reply == noMemoryRead {
 			c.counts.Refused++
 			return reply, nil
 		}
@@ -261,7 +273,7 @@ func (c *client) arithmetic(e *entry) {
 				return err
 			}
 			return fmt.Errorf("it is a number: %d", e.number)
-		case "SERVER_ERROR out of memory in incr", "SERVER_ERROR out of memory in decr", "SERVER_ERROR out of memory":
+		case noMemoryCount:
 			c.counts.Refused++
 			return nil
 		}

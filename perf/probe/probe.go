@@ -52,7 +52,7 @@ func Start(network, address string, start time.Time, every time.Duration, reques
 	p := &Probe{file: file, fd: int(file.Fd()), start: start, every: every,
 		request: []byte(request), want: []byte(reply), buf: make([]byte, len(reply)), done: make(chan error, 1)}
 	timeout := syscall.NsecToTimeval(int64(stall))
-	if err := syscall.SetNonblock(p.fd, false); err == nil {
+	if err = syscall.SetNonblock(p.fd, false); err == nil {
 		err = syscall.SetsockoptTimeval(p.fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout)
 	}
 	if err != nil {

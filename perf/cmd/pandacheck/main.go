@@ -23,7 +23,7 @@ import (
 )
 
 // errUsage says that the command line is not one of ours.
-var errUsage = errors.New("usage: pandacheck soak|density|items|fit|churn|scale|events [flags]")
+var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events [flags]")
 
 func main() {
 	// Probes wait in the kernel on threads of their own, and want a processor of
@@ -59,6 +59,7 @@ type settings struct {
 // checks are the subcommands.
 var checks = map[string]func(context.Context, *settings) (held bool, err error){
 	"soak":    soak,
+	"exhaust": exhaust,
 	"density": measures(density.Items, density.Fit),
 	"items":   measures(density.Items),
 	"fit":     measures(density.Fit),
@@ -130,31 +131,50 @@ func (s *settings) lasts(quick, full time.Duration) time.Duration {
 // soak is ten minutes of mixed load with eviction, expiry, moves, limits that
 // change and large items.
 func soak(ctx context.Context, s *settings) (bool, error) {
+	return s.check(s.spec(64), 10*time.Minute, func(c checker.Config) (fmt.Stringer, error) {
+		c.Evicts, c.LimitMoves, c.FlushEvery = true, true, 17*time.Second
+		report, err := checker.Run(ctx, c)
+		if err == nil && report.Refusal != "" {
+			fmt.Fprintln(s.out, "NOT CHECKED:", report.Refusal)
+		}
+		return report, err
+	})
+}
+
+// exhaust is a server that may not evict, and whose memory is exhausted.
+func exhaust(ctx context.Context, s *settings) (bool, error) {
 	spec := s.spec(64)
+	spec.Extra = append(spec.Extra, "-M")
+	return s.check(spec, time.Minute, func(c checker.Config) (fmt.Stringer, error) {
+		c.Phase = time.Second
+		return checker.Exhaust(ctx, c)
+	})
+}
+
+// check runs one of checker's checks against a server of its own.
+func (s *settings) check(spec peer.Spec, full time.Duration, run func(checker.Config) (fmt.Stringer, error)) (bool, error) {
 	server, err := peer.Start(spec)
 	if err != nil {
 		return false, err
 	}
 	config := checker.Config{
-		Network: server.Network, Address: server.Address, Duration: s.lasts(20*time.Second, 10*time.Minute),
-		Clients: s.clients, Evicts: true, MemoryMB: spec.MemoryMB, LimitMoves: true, FlushEvery: 17 * time.Second, Seed: s.seed,
+		Network: server.Network, Address: server.Address, Duration: s.lasts(20*time.Second, full),
+		Clients: s.clients, MemoryMB: spec.MemoryMB, Seed: s.seed,
 	}
 	if spec.Kind == peer.Memcached {
 		config.Slack = 1500 * time.Millisecond // its clock ticks once a second
 	}
-	fmt.Fprintf(s.log, "soak: %v, seed %d, %v\n", spec.Kind, s.seed, config.Duration)
-	report, err := checker.Run(ctx, config)
+	fmt.Fprintf(s.log, "%v, seed %d, %v\n", spec.Kind, s.seed, config.Duration)
+	report, err := run(config)
 	err = errors.Join(err, server.Stop())
-	if report != nil {
-		fmt.Fprint(s.out, report)
-	}
+	fmt.Fprint(s.out, report)
 	var wrong *checker.Wrong
 	if errors.As(err, &wrong) {
 		fmt.Fprintln(s.out, err)
 		return false, nil
 	}
 	if err == nil {
-		fmt.Fprintln(s.out, "soak: no wrong answer")
+		fmt.Fprintln(s.out, "no wrong answer")
 	}
 	return err == nil, err
 }
