@@ -35,9 +35,11 @@
 //  1. An item's first word is not zero if and only if it is in the index. It is
 //     written atomically, under the shard's lock.
 //  2. Every change of a shard goes through commit.
-//  3. Memory is allocated before a shard is locked. (One exception takes only what
-//     is free without evicting: Locked.rebuild is where.)
+//  3. Memory is allocated before a shard is locked. (Two exceptions take only what
+//     is free without evicting: Locked.rebuild, and eviction where it moves items.)
 //  4. A run keeps its class while a chunk of it is out or eviction looks at it.
+//     Eviction moves an item only under its shard's lock, and a large value's
+//     piece only while nobody has pinned it.
 //  5. No Go pointer is kept in the arena, so the collector never looks there.
 //
 // # Layout
@@ -67,6 +69,7 @@
 //
 // # Tests
 //
-// Model and race tests are in store_test.go and model_test.go. In race builds the
-// arena is Go memory, so that the race detector sees every access.
+// Model and race tests are in store_test.go and model_test.go; FuzzStore runs
+// operations that its input chooses against a model. In race builds the arena is
+// Go memory, so that the race detector sees every access.
 package slab
