@@ -96,14 +96,14 @@ func (s *Server) appendClassMoves(l *classStats, g *slab.GroupStats, class int) 
 	l.n("hits_to_temp", int64(of[tempHits]))
 }
 
-// appendSlabStats appends `stats slabs`.
+// appendSlabStats appends `stats slabs`: the classes that have items or had some.
 func (s *Server) appendSlabStats(w *worker) {
 	l := statList(w.out.Buf)
 	active := int64(0)
 	var groups [slab.MaxGroups]slab.GroupStats
 	for i, g := range s.env.Store.GroupStats(groups[:0]) {
-		if g.Items() <= 0 {
-			continue
+		if g.Items() <= 0 && g.Sets == 0 {
+			continue // a class that had items keeps its page
 		}
 		active++
 		c := classStats{&l, append(strconv.AppendInt(nil, int64(i+1), 10), ':')}
@@ -121,7 +121,7 @@ func (s *Server) appendClassChunks(l *classStats, g *slab.GroupStats, class int)
 	size := int64(s.classes[class])
 	perPage := max(1, pageBytes/size)
 	used := max(g.Items(), (g.Weight+size-1)/size)
-	pages := (used + perPage - 1) / perPage
+	pages := max(1, (used+perPage-1)/perPage)
 	l.n("chunk_size", size)
 	l.n("chunks_per_page", perPage)
 	l.n("total_pages", pages)

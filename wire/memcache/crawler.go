@@ -12,6 +12,7 @@ const (
 
 	replyCrawlerOff = "CLIENT_ERROR lru crawler disabled\r\n"
 	replyCrawling   = "BUSY currently processing crawler request\r\n"
+	replyBadClass   = "BADCLASS invalid class id\r\n"
 	replyNotStarted = "NOTSTARTED no items to crawl\r\n"
 )
 
@@ -84,7 +85,7 @@ func (w *worker) crawl(arg []byte) progress {
 	list, ok := w.classList(arg)
 	switch {
 	case !ok:
-		return w.reply("BADCLASS invalid class id\r\n")
+		return w.reply(replyBadClass)
 	case server.env.Store.Crawling():
 		return w.reply(replyCrawling)
 	case list.hash:

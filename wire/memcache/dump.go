@@ -7,30 +7,19 @@ import (
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
 )
 
-// dumpBuckets is how many buckets of the index a step of a dump locks and looks
-// at: about 50 items.
-const dumpBuckets = 8
-
-// itemDump is a metadump or mgdump on its way. It holds no item and no lock
-// between two steps, only the place where it goes on.
-type itemDump struct {
-	cursor  slab.Cursor
-	classes uint64 // bit n: items of slab class n are shown
-	meta    bool   // metadump; else mgdump
-	visit   func(slab.Item) bool
-}
-
 func (s *session) metadump(arg []byte) progress {
-	return s.startDump(arg, true, "ERROR metadump not allowed\r\n", "ERROR cannot pipeline other commands before metadump\r\n")
+	w := s.worker
+	return s.startDump(arg, "ERROR metadump not allowed\r\n", "ERROR cannot pipeline other commands before metadump\r\n", w.appendMeta, replyEnd)
 }
 
 func (s *session) mgdump(arg []byte) progress {
-	return s.startDump(arg, false, "ERROR key dump not allowed\r\n", "ERROR cannot pipeline other commands before mgdump\r\n")
+	w := s.worker
+	return s.startDump(arg, "ERROR key dump not allowed\r\n", "ERROR cannot pipeline other commands before mgdump\r\n", w.appendMetaGet, "EN\r\n")
 }
 
 // startDump begins to list items, once memcached's conditions hold. Unlike
-// there, any number of dumps can be on their way.
-func (s *session) startDump(arg []byte, meta bool, forbidden, pipelined string) progress {
+// there, any number of dumps can be on their way, and none waits for a crawl.
+func (s *session) startDump(arg []byte, forbidden, pipelined string, show func(slab.Item), end string) progress {
 	w := s.worker
 	server := w.server
 	switch {
@@ -44,78 +33,34 @@ func (s *session) startDump(arg []byte, meta bool, forbidden, pipelined string) 
 	list, ok := w.classList(arg)
 	switch {
 	case !ok:
-		return w.reply("BADCLASS invalid class id\r\n")
+		return w.reply(replyBadClass)
 	case list.classes == 0:
 		return w.reply(replyNotStarted)
 	}
 	server.crawls.Add(1)
 	server.dumps.Add(1)
-	d := &itemDump{classes: list.classes, meta: meta}
-	d.visit = func(it slab.Item) bool { return w.dumpItem(d, it) }
-	s.items, s.state = d, stateItems
-	w.unread = 1 // the end of the line stays, so that Feed is called until the dump ends
 	if w.dialect == ascii.New {
 		w.say(replyOK)
 	}
-	return working
-}
-
-// dumpItems goes on with a dump until it is done, or the turn, or the output is
-// full.
-func (s *session) dumpItems() (n int, p progress) {
-	w, d := s.worker, s.items
-	for {
-		w.work -= dumpBuckets
-		done := w.handle.Walk(&d.cursor, w.now, dumpBuckets, d.visit)
-		switch {
-		case done:
-			s.endDump()
-			s.state = stateLine
-			if d.meta {
-				w.say(replyEnd)
-			} else {
-				w.say("EN\r\n")
+	return s.startWalk(&itemWalk{
+		dumps:   true,
+		classes: list.classes,
+		end:     func(*itemWalk) { w.say(end) },
+		visit: func(walk *itemWalk, it slab.Item) bool {
+			switch {
+			case w.out.Full() || w.workDone():
+				return false // it will be shown again
+			case w.flushing || walk.classes>>it.Group()&1 == 0:
+			default:
+				show(it)
 			}
-			return 1, finished
-		case w.out.Full():
-			return 0, full
-		case w.workDone():
-			return 0, spent
-		}
-	}
-}
-
-// endDump forgets a dump, if there is one.
-func (s *session) endDump() {
-	if s.items != nil {
-		s.items = nil
-		s.worker.server.dumps.Add(-1)
-	}
-}
-
-// dumpItem appends the line of an item. false: there is no room or time for it,
-// and it has to be shown again.
-func (w *worker) dumpItem(d *itemDump, it slab.Item) bool {
-	if w.out.Full() || w.workDone() {
-		return false
-	}
-	if w.flushing {
-		return true
-	}
-	total := w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen())
-	class := w.server.class(total)
-	switch {
-	case d.classes>>class&1 == 0:
-	case d.meta:
-		w.appendMeta(it, class, total)
-	default:
-		w.appendMetaGet(it)
-	}
-	return true
+			return true
+		},
+	})
 }
 
 // appendMeta appends a line of a metadump, whose end is no more than a newline.
-func (w *worker) appendMeta(it slab.Item, class, total int) {
+func (w *worker) appendMeta(it slab.Item) {
 	b := ascii.AppendURI(append(w.out.Buf, "key="...), it.Key())
 	exp := int64(-1)
 	if at := it.ExpiresAtMS(); at != 0 {
@@ -129,8 +74,8 @@ func (w *worker) appendMeta(it slab.Item, class, total int) {
 	} else {
 		b = append(b, " fetch=no"...)
 	}
-	b = ascii.AppendUint(append(b, " cls="...), uint64(class))
-	b = ascii.AppendUint(append(b, " size="...), uint64(total))
+	b = ascii.AppendUint(append(b, " cls="...), uint64(it.Group()))
+	b = ascii.AppendUint(append(b, " size="...), uint64(it.Weight()))
 	if w.dialect == ascii.New {
 		b = append(ascii.AppendUint(append(b, " flags="...), uint64(it.Flags())), ' ') // the space is theirs
 	}

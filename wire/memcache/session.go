@@ -15,7 +15,6 @@ const (
 	stateKeys                 // the keys of a get whose line is not used up
 	stateDiscard              // the rest of a line whose reply is known
 	stateDump                 // the end of a line whose reply is a long list
-	stateItems                // the same, of items
 	stateWalk                 // the same, of what a look at all items tells
 	stateWatch                // drop them: the session watches
 )
@@ -42,7 +41,6 @@ type session struct {
 	keys    keys      // stateKeys
 	verdict string    // stateDiscard: the reply when the line ends
 	dumped  int       // stateDump: lines of the reply that are made
-	items   *itemDump // stateItems
 	walk    *itemWalk // stateWalk
 	store   store     // stateBody
 
@@ -116,8 +114,6 @@ func (s *session) step(in []byte) (n int, p progress) {
 		return s.moreKeys(in)
 	case stateDump:
 		return s.dump()
-	case stateItems:
-		return s.dumpItems()
 	case stateWalk:
 		return s.walkOn()
 	case stateWatch:
@@ -189,8 +185,7 @@ func (s *session) Close(why wire.Reason) {
 		s.worker.handle.Discard(s.store.item)
 		s.store = store{}
 	}
-	s.endDump()
-	s.walk = nil
+	s.endWalk()
 	s.state = stateDiscard
 	s.traceClosed(why)
 	s.leave()

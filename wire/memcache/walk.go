@@ -19,6 +19,10 @@ type itemWalk struct {
 	// Of cachedump.
 	class, left, bytes int
 
+	// Of metadump and mgdump.
+	dumps   bool
+	classes uint64 // bit n: items of slab class n are shown
+
 	sizes []uint32 // items by weight, in steps of sizesStep
 }
 
@@ -37,9 +41,12 @@ func (s *session) walkOn() (n int, p progress) {
 		done := w.handle.Walk(&walk.at, w.now, walkBuckets, func(it slab.Item) bool { return walk.visit(walk, it) })
 		switch {
 		case done || walk.ended:
-			w.walked()
+			if !walk.dumps { // whose work is charged item by item
+				w.walked()
+			}
 			walk.end(walk)
-			s.walk, s.state = nil, stateLine
+			s.endWalk()
+			s.state = stateLine
 			return 1, finished
 		case w.out.Full():
 			return 0, full
@@ -47,6 +54,14 @@ func (s *session) walkOn() (n int, p progress) {
 			return 0, spent
 		}
 	}
+}
+
+// endWalk forgets a walk, if there is one, whether it is done or not.
+func (s *session) endWalk() {
+	if s.walk != nil && s.walk.dumps {
+		s.worker.server.dumps.Add(-1)
+	}
+	s.walk = nil
 }
 
 // cachedumpBytes is how much a cachedump lists, as in memcached.
