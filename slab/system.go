@@ -38,6 +38,7 @@ func (s *Store) openFirst() error {
 		a.open = len(a.runs)
 		return nil
 	}
+	s.system.strict = true
 	if err := s.holdSpare(); err != nil {
 		return err
 	}
