@@ -10,9 +10,10 @@ const (
 	// reclaimLaps bounds one search for memory: two laps find everything that
 	// may be evicted, since all of a run goes when patience ends.
 	reclaimLaps = 2
-	// reclaimPatience is how many runs may yield nothing, because all in them is
-	// hot, before one has to: about a millisecond.
+	// reclaimPatience is how many runs, and patienceChunks how many chunks in them,
+	// may yield nothing, because all is hot, before a run has to: about a millisecond.
 	reclaimPatience = 16
+	patienceChunks  = 4096
 	// smallShare: small runs are 1/smallShare of all, beside one for each class,
 	// so that what is new gets its time where classes are many and runs few.
 	smallShare = 10
@@ -72,11 +73,15 @@ func (s *Store) reclaim() bool {
 	most, laps := s.reclaimLimit()
 	v := &s.victim
 	before := s.runsInUse()
+	chunks := 0
 	for tried := 0; tried < most && laps > 0; laps-- {
 		if !s.nextVictim(v) {
 			return false
 		}
-		v.all = tried >= reclaimPatience
+		v.all = tried >= reclaimPatience || chunks >= patienceChunks
+		if v.class < maxClasses {
+			chunks += int(s.classes.cap[v.class])
+		}
 		if s.reclaimVictim(v) || s.runsInUse() < before {
 			return true
 		}
