@@ -60,7 +60,7 @@ var suboptions = []option{
 	{long: "temporary_ttl", state: Effective, want: "Missing temporary_ttl argument", set: setTemporaryTTL,
 		help: "   - temporary_ttl:       never evict items that expire within so many seconds",
 		note: "items that expire within so many seconds are never evicted"},
-	{long: "track_sizes", state: Accepted, set: setTrackSizes, note: "`stats sizes` comes with 0.1b"},
+	{long: "track_sizes", state: Effective, set: setTrackSizes, note: "`stats sizes` from the start on"},
 	{long: "watcher_logbuf_size", state: Effective, want: "Missing watcher_logbuf_size argument", set: setWatcherBuffer,
 		note: "kilobytes that a watcher may be behind"},
 	{long: "worker_logbuf_size", state: Effective, want: "Missing worker_logbuf_size argument", set: setWorkerBuffer,
