@@ -17,6 +17,7 @@
 //     show the same of us as of memcached 1.6.18.
 //   - transcript_test.go: inputs and replies of memcached 1.6.18 and 1.6.45, byte
 //     for byte (testdata/transcript-*.txt).
+//   - watch_test.go: what watchers are told, line for line (testdata/watch-*.txt).
 //   - differential_test.go: seeded random sequences sent to memcached 1.6.18
 //     and to us.
 //   - hostile_test.go: peers that are slow, vanish, or push without reading.
@@ -41,8 +42,8 @@
 //     thousand take an hour and want -timeout 0.
 //   - PANDA_COMPAT_ALL: what is not ours to pass yet runs too, and is printed.
 //
-// `go test ./wire/compat -run Transcript -rewrite` rewrites the transcripts'
-// replies from the originals.
+// `go test ./wire/compat -run 'Transcript|Watch' -rewrite` rewrites the
+// transcripts' replies and lines from the originals.
 //
 // # Invariants
 //
