@@ -33,7 +33,9 @@
 //     fixed buffers, keys through the spool.
 //  3. What the target has is newer: it is kept, unless Overwrite.
 //  4. An item outlives its expiry by no more than the time between its reply and
-//     its store; one that expires in the second of the reply is not carried.
+//     its store; one that expires in the second of the reply is not carried. Over
+//     a month a TTL is a point in time, counted from each server's clock, which
+//     in memcached may be a second late.
 //  5. The source's order of eviction is left alone: u keeps an item from being
 //     moved or marked as fetched. Its counters of gets move, and an item that is
 //     marked stale gives its win token away (to a reader that will not use it).
