@@ -3,6 +3,7 @@ package memcache
 import (
 	"bytes"
 
+	"github.com/pandabeardb/panda/wire"
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
 )
 
@@ -27,7 +28,7 @@ func version(w *worker, _ *session) progress {
 }
 
 func quit(_ *worker, s *session) progress {
-	s.goodbye = true
+	s.ending = wire.ByPeer
 	return closing
 }
 
@@ -45,7 +46,7 @@ func verbosity(w *worker, _ *session) progress {
 	return w.reply(replyOK)
 }
 
-func shutdown(w *worker, _ *session) progress {
+func shutdown(w *worker, s *session) progress {
 	stop := w.server.env.Shutdown
 	if !w.server.config.ShutdownEnabled || stop == nil {
 		if w.dialect == ascii.Old {
@@ -61,6 +62,7 @@ func shutdown(w *worker, _ *session) progress {
 	default:
 		return w.reply("CLIENT_ERROR invalid shutdown mode\r\n")
 	}
+	s.ending = wire.ByStop
 	return closing
 }
 

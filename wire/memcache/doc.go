@@ -15,6 +15,8 @@
 //   - session: one client's conversation; what of it outlives a call.
 //   - worker: what the sessions of a loop share: its handle of the store, its
 //     counters, and the memory of the command that runs.
+//   - trace, tracer, watcher: what watch shows, see trace.go; connection: what
+//     `stats conns` shows.
 //   - row: a command. The table in table.go is the only place that names it.
 //
 // # Ownership
@@ -37,19 +39,23 @@
 //     of seconds; how often a turn ends (conn_yields) without -R.
 //  2. Nothing is reserved while a shard is locked, and one shard at a time is.
 //  3. How the input is cut changes no reply, but for lines of more than 2,048
-//     bytes, where memcached's depend on it too.
+//     bytes and for commands that may not follow another in one piece (watch, the
+//     dumps), where memcached's depend on it too.
 //  4. A list of keys can be interrupted at any key: by a full output, by the end
 //     of the turn, or because its line has not ended.
 //  5. No request of the hot paths allocates.
+//  6. Nobody waits for a watcher: one that does not read misses lines, and is
+//     told how many.
 //
 // # Limits
 //
 // Those of the protocol are in ascii and size.go, those of a turn in turn.go;
 // foresight looks 16 keys and 4 KB ahead; `stats detail` remembers 65,536
-// prefixes of 4 MB, see prefix.go. A session takes less than 512 bytes.
+// prefixes of 4 MB, see prefix.go; 20 sessions watch, see trace.go. A session takes less than 512 bytes.
 //
 // # Tests
 //
-// testdata has transcripts of real servers, see transcript_test.go. FuzzSession
-// compares replies under different cuts, FuzzDispatcher looks at single lines.
+// testdata has transcripts of real servers, see transcript_test.go; those of watch
+// are in wire/compat. FuzzSession compares replies under different cuts,
+// FuzzDispatcher looks at single lines.
 package memcache

@@ -45,7 +45,7 @@ type session struct {
 	store   store     // stateBody
 
 	fd      int32       // the socket's number, as lines of the trace show it
-	goodbye bool        // the client asked for the end
+	ending  wire.Reason // why it answered Close, when the client asked for it
 	watcher *watcher    // stateWatch
 	conn    *connection // what others see
 	status  uint64      // that conn shows

@@ -86,8 +86,8 @@ func (s *session) traceClosed(why wire.Reason) {
 		w.server.trace.remove(w.server, s.watcher)
 		s.watcher = nil
 		reason = traceReasons[wire.ByError] // as in memcached
-	case why == wire.BySession && s.goodbye:
-		reason = traceReasons[wire.ByPeer]
+	case why == wire.BySession:
+		reason = traceReasons[s.ending]
 	}
 	w.traceClose(&s.conn.peer, reason)
 }

@@ -247,7 +247,8 @@ var evictionPattern = regexp.MustCompile(
 	`^type=eviction key=key\d*([02468] fetch=no ttl=-1 la=(50|0)|[13579] fetch=(no|yes) ttl=(950 la=50|1000 la=0)) clsid=12 size=1000\n$`)
 
 func TestWatchedConnections(t *testing.T) {
-	r := newRig(t, Config{})
+	r := newRig(t, Config{ShutdownEnabled: true})
+	r.server.env.Shutdown = func(bool) {}
 	w := r.watcherOf(" connevents")
 	for _, c := range []struct {
 		peer   wire.Peer
@@ -262,6 +263,7 @@ func TestWatchedConnections(t *testing.T) {
 		{wire.Peer{FD: 9, Network: "unix"}, "", wire.ByIdle, "rip=unix rport=0 transport=local", "idle_timeout"},
 		{wire.Peer{FD: 9, Network: "unix"}, "", wire.ByError, "rip=unix rport=0 transport=local", "error"},
 		{wire.Peer{FD: 9, Network: "unix"}, "", wire.ByStop, "rip=unix rport=0 transport=local", "shutdown"},
+		{wire.Peer{FD: 9, Network: "unix"}, "shutdown\r\n", wire.BySession, "rip=unix rport=0 transport=local", "shutdown"},
 		{wire.Peer{FD: 9, Network: "unix"}, "watch mutations\r\n", wire.ByPeer, "rip=unix rport=0 transport=local", "error"},
 	} {
 		s := r.server.Open(0, c.peer)
