@@ -81,6 +81,7 @@ func (s *Store) reclaim() bool {
 		v.all = tried >= reclaimPatience || chunks >= patienceChunks
 		if v.class < maxClasses {
 			chunks += int(s.classes.cap[v.class])
+			s.looked.Add(int64(s.classes.cap[v.class]))
 		}
 		if s.reclaimVictim(v) || s.runsInUse() < before {
 			return true

@@ -77,6 +77,7 @@ type Store struct {
 	evicting    atomic.Bool  // memory was searched for since the ghosts were last looked at
 	reclaiming  sync.Mutex   // one search for memory at a time: there is one victim
 	victim      victim       // of the search
+	looked      atomic.Int64 // chunks that searches ever looked at
 	unseen      int          // victims since the last main one
 	warmth      [queueCount]int
 	evictTally  tally // its pending belongs to reclaiming

@@ -156,14 +156,19 @@ func (h *Handle) nextShard() bool {
 	return true
 }
 
-// enforceRuns is what a tick evicts of what a smaller limit made too much: 6 MB
-// a loop in about a millisecond.
-const enforceRuns = 100
+// A tick looks at enforceRuns runs, or enforceChunks chunks in them, because a
+// smaller limit made them too much: 6 MB a loop, 1 MB where items are small, in
+// about two milliseconds.
+const (
+	enforceRuns   = 100
+	enforceChunks = 8192
+)
 
 // enforceLimit brings a store whose limit shrank nearer to it.
 func (s *Store) enforceLimit() {
+	from := s.looked.Load()
 	for range enforceRuns {
-		if !s.overLimit() || !s.reclaim() {
+		if s.looked.Load()-from > enforceChunks || !s.overLimit() || !s.reclaim() {
 			return
 		}
 	}
