@@ -260,3 +260,52 @@ func TestStatTime(t *testing.T) {
 		}
 	}
 }
+
+// TestCacheMemlimitDown: what is over the limit is evicted by ticks, and what
+// is left can be read.
+func TestCacheMemlimitDown(t *testing.T) {
+	for _, evict := range []bool{true, false} {
+		r := newRigOf(t, Config{}, 32<<20, evict)
+		p := r.dial()
+		const items, size = 20_000, 1000
+		body := strings.Repeat("x", size)
+		for i := range items {
+			p.want(fmt.Sprintf("set k%d 0 0 %d\r\n%s\r\n", i, size, body), "STORED\r\n")
+		}
+		p.want("cache_memlimit 8\r\n", "OK\r\n")
+		for i := range 100 {
+			r.server.Tick(i%2, r.nowMS)
+		}
+		if used := r.store.Stats().UsedBytes; (used > 8<<20) == evict {
+			t.Errorf("evict %v: %d bytes in use", evict, used)
+		}
+		hits := 0
+		for i := range items {
+			switch got := p.send(fmt.Sprintf("get k%d\r\n", i)); got {
+			case fmt.Sprintf("VALUE k%d 0 %d\r\n%s\r\nEND\r\n", i, size, body):
+				hits++
+			case "END\r\n":
+			default:
+				t.Fatalf("%.100q", got)
+			}
+		}
+		if evict && (hits == items || hits < items/8) || !evict && hits != items {
+			t.Errorf("evict %v: %d hits", evict, hits)
+		}
+		p.want("cache_memlimit 32\r\n", "OK\r\n")
+		if got := r.stat("limit_maxbytes") + " " + r.stats(" settings")["maxbytes"]; got != "33554432 33554432" {
+			t.Errorf("limits %s", got)
+		}
+		p.want(fmt.Sprintf("set more 0 0 %d\r\n%s\r\nget more\r\n", size, body), fmt.Sprintf("STORED\r\nVALUE more 0 %d\r\n%s\r\nEND\r\n", size, body))
+	}
+}
+
+// TestCacheMemlimitBeyond: there is no more address space than the machine has
+// memory, so that a limit above that is refused, and nothing changes.
+func TestCacheMemlimitBeyond(t *testing.T) {
+	r := newRig(t, Config{})
+	r.dial().want("cache_memlimit 1000000000\r\n", "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n")
+	if got := r.stat("limit_maxbytes"); got != "67108864" {
+		t.Errorf("limit %s", got)
+	}
+}
