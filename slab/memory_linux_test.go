@@ -4,11 +4,13 @@ package slab
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -137,4 +139,71 @@ func TestStrictOvercommit(t *testing.T) {
 	}
 	huge := procNumber(t, "/proc/self/smaps_rollup", "AnonHugePages:")
 	t.Logf("promised: %d MB empty, %d MB full; huge pages: %d MB", empty>>20, full>>20, huge>>20)
+}
+
+// resident is how many bytes of b have memory behind them.
+func resident(t *testing.T, b []byte) (n int64) {
+	t.Helper()
+	page := os.Getpagesize()
+	pages := make([]byte, (len(b)+page-1)/page)
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), uintptr(unsafe.Pointer(&pages[0])))
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	for _, p := range pages {
+		n += int64(p&1) * int64(page)
+	}
+	return n
+}
+
+// TestRunsHaveMemoryBeforeTheyAreHandedOut, so that no loop waits for the kernel.
+func TestRunsHaveMemoryBeforeTheyAreHandedOut(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		kernel := theSystem()
+		kernel.strict = strict
+		s := newStore(t, Config{LimitBytes: 128 << 20, Loops: 1, system: kernel})
+		for taken := 0; taken < 96<<20>>runShift; taken++ {
+			if taken%hugeRuns == 0 {
+				await(t, s, "memory ahead", func(a *arena) bool { return a.ready() >= a.ahead()/2 })
+			}
+			id := s.takeRun(classPiece, 0, queueMain, 0, false)
+			if n := resident(t, s.memory.bytes[id<<runShift:(id+1)<<runShift]); n != runSize {
+				t.Fatalf("run %d, strict %v: %d bytes of it are there", id, strict, n)
+			}
+		}
+	}
+}
+
+// TestResidentMemoryIsWithinTheLimit while it is filled with all sizes, changed,
+// and filled again: what the kernel gave is never more than the limit, but for
+// half a huge page that is rounded up.
+func TestResidentMemoryIsWithinTheLimit(t *testing.T) {
+	const most = 96 << 20
+	s := newStore(t, Config{LimitBytes: 32 << 20, Loops: 1, Evict: true})
+	h := s.Handle(0)
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, limit := range []int64{32 << 20, most, 9 << 20, 48 << 20} {
+		if err := s.SetLimit(limit); err != nil {
+			t.Fatal(err)
+		}
+		await(t, s, "the limit holds", func(a *arena) bool {
+			if a.inUse <= a.limit && a.over() <= 0 {
+				return true
+			}
+			a.mu.Unlock()
+			h.Tick(testStartMS)
+			a.mu.Lock()
+			return false
+		})
+		for range 2 {
+			for n := 0; n < most; {
+				size := r.IntN(1 << (4 + r.IntN(14)))
+				set(t, h, fmt.Sprint(r.IntN(1<<30)), value(1, size), Spec{Evictable: true})
+				n += size + 64
+			}
+			if n := resident(t, s.memory.bytes[:2*most]); n > limit+hugePage || n < limit*9/10 {
+				t.Errorf("limit %d: %d bytes resident, %d used", limit, n, s.Stats().UsedBytes)
+			}
+		}
+	}
 }
