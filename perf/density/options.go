@@ -15,6 +15,7 @@ type Options struct {
 	Panda     string // its binary
 	Memcached string // its binary; empty: from PATH
 	Quick     bool   // small, for development
+	Alone     bool   // Scale: ours only
 	Duration  time.Duration
 	Seed      uint64
 	Log       io.Writer // progress; nil: none

@@ -32,6 +32,9 @@ func Scale(ctx context.Context, o Options) (*verdict.Report, error) {
 	}
 	r := &verdict.Report{}
 	for _, kind := range kinds {
+		if o.Alone && kind != peer.Panda {
+			continue
+		}
 		ratio, err := o.scale(ctx, r, kind, many, requests, rounds)
 		if err != nil {
 			return nil, err

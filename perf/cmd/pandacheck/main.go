@@ -52,7 +52,7 @@ type settings struct {
 	duration                         time.Duration
 	seed                             uint64
 	threads, memoryMB, clients       int
-	quick                            bool
+	quick, alone                     bool
 	out, log                         io.Writer
 }
 
@@ -86,6 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
 	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry")
 	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
+	f.BoolVar(&s.alone, "alone", false, "scale: ours only, without memcached beside it")
 	if err := f.Parse(args[1:]); err != nil {
 		return false, err
 	}
@@ -183,7 +184,7 @@ func (s *settings) check(spec peer.Spec, full time.Duration, run func(checker.Co
 func measures(all ...func(context.Context, density.Options) (*verdict.Report, error)) func(context.Context, *settings) (bool, error) {
 	return func(ctx context.Context, s *settings) (held bool, err error) {
 		held = true
-		o := density.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Duration: s.duration, Seed: s.seed, Log: s.log}
+		o := density.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Alone: s.alone, Duration: s.duration, Seed: s.seed, Log: s.log}
 		for _, measure := range all {
 			report, err := measure(ctx, o)
 			if err != nil {
