@@ -383,7 +383,7 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	case *slot&freqMask != 0 && !v.all:
 		v.hot++
 		if v.queue == queueSmall {
-			*slot &^= freqMask
+			*slot = *slot&^freqMask | *slot&freqMask>>1&freqMask
 		} else {
 			*slot -= freqOne
 		}

@@ -129,6 +129,7 @@ type tally struct {
 	_      [64]byte
 	mu     sync.Mutex // guards the rest
 	totals [MaxGroups]counts
+	used   uint64                   // a bit for each group of which something was ever counted
 	oldest [MaxGroups][Fixed]uint32 // idle seconds, as of the last whole sweep
 	_      [64]byte
 }
@@ -222,6 +223,7 @@ func (t *tally) publish() {
 		return
 	}
 	t.mu.Lock()
+	t.used |= t.dirty
 	for ; t.dirty != 0; t.dirty &= t.dirty - 1 {
 		group := bits.TrailingZeros64(t.dirty)
 		pending, totals := &t.pending[group], &t.totals[group]
@@ -239,6 +241,8 @@ func (h *Handle) PublishStats() { h.tally.publish() }
 
 // GroupStats are the numbers of one group.
 type GroupStats struct {
+	Used bool // there was ever anything of the group
+
 	Hot, Warm, Cold, Fixed               int64 // items in the index now, dead ones that were not found yet included
 	Weight                               int64 // of these, see Groups
 	OldestHotS, OldestWarmS, OldestColdS int64 // seconds since the longest unused of them was used, as of the last whole sweep
@@ -264,7 +268,9 @@ func (s *Store) GroupStats(dst []GroupStats) []GroupStats {
 	dst = slices.Grow(dst[:0], n)[:n]
 	var sums [MaxGroups]counts
 	var oldest [MaxGroups][Fixed]uint32
+	used := uint64(0)
 	s.eachTally(func(t *tally) {
+		used |= t.used
 		for i := range n {
 			for j, v := range t.totals[i] {
 				sums[i][j] += v
@@ -277,6 +283,7 @@ func (s *Store) GroupStats(dst []GroupStats) []GroupStats {
 	for i := range dst {
 		dst[i] = sums[i].stats()
 		g := &dst[i]
+		g.Used = used>>i&1 != 0
 		g.EvictedIdleS = int64(s.evictedIdle[i].Load())
 		g.OldestHotS, g.OldestWarmS, g.OldestColdS = int64(oldest[i][Hot]), int64(oldest[i][Warm]), int64(oldest[i][Cold])
 	}

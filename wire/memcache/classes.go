@@ -96,14 +96,15 @@ func (s *Server) appendClassMoves(l *classStats, g *slab.GroupStats, class int) 
 	l.n("hits_to_temp", int64(of[tempHits]))
 }
 
-// appendSlabStats appends `stats slabs`: the classes that have items or had some.
+// appendSlabStats appends `stats slabs`: the classes that ever had items. As in
+// memcached, one that has none left keeps a page.
 func (s *Server) appendSlabStats(w *worker) {
 	l := statList(w.out.Buf)
 	active := int64(0)
 	var groups [slab.MaxGroups]slab.GroupStats
 	for i, g := range s.env.Store.GroupStats(groups[:0]) {
-		if g.Items() <= 0 && g.Sets == 0 {
-			continue // a class that had items keeps its page
+		if !g.Used {
+			continue
 		}
 		active++
 		c := classStats{&l, append(strconv.AppendInt(nil, int64(i+1), 10), ':')}
