@@ -36,7 +36,10 @@
 //     protocol.txt has it (there a read counts or not by what the LRU makes of it,
 //     the first after a store never); `stats detail dump` is in the order of first
 //     commands, and bounded; a clock of milliseconds ends an item's life, not one
-//     of seconds; how often a turn ends (conn_yields) without -R.
+//     of seconds; how often a turn ends (conn_yields) without -R; any number of
+//     dumps at once, beside a crawl too, and what a client sends meanwhile is kept;
+//     what a dump follows counts as its pipeline without -R's limit; slabs reassign
+//     moves nothing; cache_memlimit goes up to the machine's memory.
 //  2. Nothing is reserved while a shard is locked, and one shard at a time is.
 //  3. How the input is cut changes no reply, but for lines of more than 2,048
 //     bytes and for commands that may not follow another in one piece (watch, the
