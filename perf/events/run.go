@@ -20,6 +20,7 @@ type Options struct {
 	Panda     string // its binary
 	Memcached string // its binary; empty: from PATH
 	Quick     bool   // small, for development
+	Alone     bool   // ours only, one round: for development
 	Scenes    *regexp.Regexp
 	Log       io.Writer // progress; nil: none
 }
@@ -41,7 +42,10 @@ type outcome struct {
 func Run(ctx context.Context, o Options) (*verdict.Report, error) {
 	r := &verdict.Report{}
 	order := []peer.Kind{peer.Panda, peer.Memcached, peer.Memcached, peer.Panda}
-	if o.Quick {
+	switch {
+	case o.Alone:
+		order = order[:1]
+	case o.Quick:
 		order = order[:2]
 	}
 	for i := range scenes {
@@ -67,6 +71,9 @@ func Run(ctx context.Context, o Options) (*verdict.Report, error) {
 func judge(r *verdict.Report, sc *scene, all map[peer.Kind]*outcome) {
 	r.Say("%-6s %-19s %s", sc.name, "", heading)
 	for _, kind := range []peer.Kind{peer.Memcached, peer.Panda} {
+		if len(all[kind].action.server) == 0 {
+			continue
+		}
 		r.Say("       %-9s baseline  %s", kind, &all[kind].baseline)
 		r.Say("       %-9s event     %s  %s", "", &all[kind].action, all[kind].note)
 	}

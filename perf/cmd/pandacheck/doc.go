@@ -13,7 +13,8 @@
 // It starts servers itself: panda, built from this module's source or given by
 // -panda, and memcached beside it. Flags, behind the name: -quick (seconds, for
 // development), -duration D, -seed N, -subject memcached (soak and exhaust, to see
-// what the check is worth), -memory MB, -threads N, -scenes EXPR.
+// what the check is worth), -memory MB, -threads N, -scenes EXPR, -alone (scale and
+// events: without memcached).
 //
 // Exit status 0: all held; 1: something did not; 2: nothing could be checked.
 package main

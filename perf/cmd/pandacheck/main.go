@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
 	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry")
 	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
-	f.BoolVar(&s.alone, "alone", false, "scale: ours only, without memcached beside it")
+	f.BoolVar(&s.alone, "alone", false, "scale, events: ours only, without memcached beside it")
 	if err := f.Parse(args[1:]); err != nil {
 		return false, err
 	}
@@ -203,7 +203,7 @@ func latencies(ctx context.Context, s *settings) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	report, err := events.Run(ctx, events.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Scenes: scenes, Log: s.log})
+	report, err := events.Run(ctx, events.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Alone: s.alone, Scenes: scenes, Log: s.log})
 	if err != nil {
 		return false, err
 	}
