@@ -215,6 +215,16 @@ func TestPortFile(t *testing.T) {
 	}
 }
 
+// TestSmallGrowthFactors: memcached starts with every -f above 1; the classes
+// are then of equal sizes, and all items are in the first that fits.
+func TestSmallGrowthFactors(t *testing.T) {
+	for flags, class := range map[string]int{"-f 1.01 -n 1": 63, "-f 1.0001": 1, "-f 1000000": 1, "-n 2000000": 1, "-f 1.01 -I 2k -o slab_chunk_max=2": 1} {
+		n := start(t, "-m 16 -l 127.0.0.1 -p -1 "+flags)
+		exchange(t, dial(t, n.Addrs()[0]), "set k 0 0 1\r\nv\r\nget k\r\nstats items\r\nquit\r\n",
+			fmt.Sprintf("STORED\r\nVALUE k 0 1\r\nv\r\nEND\r\nSTAT items:%d:number 1\r\n", class))
+	}
+}
+
 func TestClusterIsThisNode(t *testing.T) {
 	n := start(t, "-l 127.0.0.1 -p -1")
 	port := n.Addrs()[0].(*net.TCPAddr).Port

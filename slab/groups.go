@@ -12,9 +12,10 @@ import (
 type Groups struct {
 	Overhead  int // of every item, beside its key and value
 	FlagsSize int // of an item whose client flags are not 0
-	// Bounds are ascending. Group i, from 1, is the first with Bounds[i-1] >= the
+	// Bounds never fall. Group i, from 1, is the first with Bounds[i-1] >= the
 	// weight; the last one takes the rest. Those up to groupTableMax, but the last,
-	// are multiples of 8. None: there is one group.
+	// are multiples of 8. Of equal ones, which memcached has with a small -f, all
+	// but the first stay empty. None: there is one group.
 	Bounds []int
 }
 
@@ -41,7 +42,7 @@ func newGroups(g Groups) (*groups, error) {
 	}
 	last := len(g.Bounds) - 1
 	for i, bound := range g.Bounds[:last] {
-		if i >= MaxGroups-1 || bound >= g.Bounds[i+1] || bound <= groupTableMax && bound%unit != 0 {
+		if i >= MaxGroups-1 || bound > g.Bounds[i+1] || bound <= groupTableMax && bound%unit != 0 {
 			return nil, ErrGroups
 		}
 	}

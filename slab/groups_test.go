@@ -34,13 +34,26 @@ func TestGroupsThatAreRefused(t *testing.T) {
 	for i := range many {
 		many[i] = 8 * (i + 1)
 	}
-	for _, bounds := range [][]int{{96, 90}, {96, 96, 104}, {97, 120}, many} {
+	for _, bounds := range [][]int{{96, 90}, {104, 96, 112}, {97, 120}, many} {
 		if _, err := New(Config{LimitBytes: MinLimit, Groups: Groups{Bounds: bounds}}); err != ErrGroups {
 			t.Errorf("%v: %v", bounds, err)
 		}
 	}
 	if _, err := newGroups(Groups{Bounds: []int{96, 1001}}); err != nil {
 		t.Errorf("the last bound may be any: %v", err)
+	}
+}
+
+// TestGroupsOfEqualBounds: memcached's classes with -f 1.01, and large ones.
+func TestGroupsOfEqualBounds(t *testing.T) {
+	groups, err := newGroups(Groups{Bounds: []int{96, 96, 96, 104, 80_000, 80_000, 524_288}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for weight, want := range map[int]int{1: 0, 96: 0, 97: 3, 104: 3, 105: 4, 80_000: 4, 80_001: 6, 1 << 20: 6} {
+		if got := groups.find(weight); got != want {
+			t.Errorf("weight %d: group %d, want %d", weight, got, want)
+		}
 	}
 }
 
