@@ -11,8 +11,8 @@ import (
 	"github.com/pandabeardb/panda/wire/memcache"
 )
 
-// errNotAccepting is what /healthz says at the limit of connections.
-var errNotAccepting = errors.New("the limit of connections is reached: no connection is accepted")
+// errAtLimit is what /healthz says at the limit of connections.
+var errAtLimit = errors.New("the limit of connections is reached: no further client is served")
 
 // listenAdmin binds the operator's port, if there is to be one.
 func (n *Node) listenAdmin() (err error) {
@@ -43,10 +43,11 @@ func (n *Node) AdminAddr() net.Addr {
 	return n.admin.Addr()
 }
 
-// health is asked while the node serves; a node that stops is detached.
+// health is asked while the node serves; a node that stops is detached. At the
+// limit of connections new ones wait, or are told and closed: neither is served.
 func (n *Node) health() error {
-	if n.net.Transport().AcceptingPaused {
-		return errNotAccepting
+	if t := n.net.Transport(); t.AcceptingPaused || t.CurrentConnections >= int64(n.config.Clients) {
+		return errAtLimit
 	}
 	return nil
 }

@@ -201,6 +201,38 @@ func TestHealthWhileStopping(t *testing.T) {
 	}
 }
 
+// TestHealthAtTheLimit: 503 while a further client would not be served, whether
+// it would be told so or would wait, and 200 when there is room again.
+func TestHealthAtTheLimit(t *testing.T) {
+	for _, refuse := range []string{"true", "false"} {
+		n := startServe(t, slog.New(slog.DiscardHandler), "memcache.connections", "1", "memcache.refuse_over_limit", refuse)
+		defer stop(t, n)
+		untilHealth(t, n, http.StatusOK, "ok\n")
+		c := dial(t, n.Addrs()[0])
+		exchange(t, c, "mn\r\n", "MN\r\n")
+		untilHealth(t, n, http.StatusServiceUnavailable, errAtLimit.Error()+"\n")
+		c.Close()
+		untilHealth(t, n, http.StatusOK, "ok\n")
+	}
+}
+
+// untilHealth asks until the answer is as it should be.
+func untilHealth(t *testing.T, n *Node, wantStatus int, wantBody string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; {
+		status, body, err := ask(n, "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status == wantStatus && body == wantBody {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("/healthz says %d %q, want %d %q", status, body, wantStatus, wantBody)
+		}
+	}
+}
+
 // TestLogOfALife: one line for each thing that happens to a node, none for a
 // request, each of them JSON with attributes.
 func TestLogOfALife(t *testing.T) {
