@@ -45,16 +45,6 @@ Items keep their flags and remaining time. What the target has already is kept, 
 Exit code: 0 done, 1 not done, 2 done but the target (or the source) refused items,
 64 wrong arguments, 130 interrupted.`
 
-// watched reports whether a person sees what is written to w while it is written.
-func watched(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
 // newImport warms a node up.
 func newImport(code *int, stderr io.Writer) *cobra.Command {
 	var o importOptions
@@ -121,7 +111,7 @@ func address(given string) (string, error) {
 // run imports, shows how far it is, and says at the end what was done.
 func (o *importOptions) run(ctx context.Context, stdout, stderr io.Writer) int {
 	var p warmup.Progress
-	show := newDisplay(&p, stderr, watched(stderr))
+	show := newDisplay(&p, stderr, terminal(stderr))
 	started := time.Now()
 	shown := make(chan struct{})
 	showing, stop := context.WithCancel(context.Background())
