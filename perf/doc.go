@@ -11,7 +11,8 @@
 //	                                                 what the method is worth
 //
 // It starts servers by perf/peer and loads them by perf/load. It imports
-// nothing of the server: what it measures, it measures from outside.
+// nothing of the server: what it measures, it measures from outside. How well
+// memory is used, perf/hits compares (`make hits`), from traces of perf/trace.
 //
 // # Method
 //
