@@ -49,9 +49,9 @@ const (
 	// must find room for more than it delivers.
 	traceBufferMin = 2 * traceDeliver
 	// traceWake is how many bytes of lines wait for a watcher before its loop is
-	// told, unless a tick comes first: a write of them costs half of what two
-	// smaller ones do.
-	traceWake = 2 * traceDeliver
+	// told, unless a tick comes first: most of what a line costs is the write, and
+	// one of 64 KiB costs less than four of 16.
+	traceWake = 4 * traceDeliver
 	// watcherBufferMin is the least that watcher_logbuf_size gives: what is
 	// delivered until the watcher's loop comes to it must fit.
 	watcherBufferMin = 2 * traceWake
