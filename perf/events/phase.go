@@ -3,6 +3,7 @@ package events
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pandabeardb/panda/perf/probe"
@@ -37,9 +38,22 @@ func (p *phase) add(server, idle []probe.Sample, from, to time.Duration) {
 	slices.SortFunc(theirs, func(a, b probe.Sample) int { return int(a.At - b.At) })
 	for _, s := range ours {
 		if s.Took > late && !excused(s, ours, theirs) {
+			s.At -= from
 			p.unexplained = append(p.unexplained, s)
 		}
 	}
+}
+
+// worst lists the longest unexplained replies: when since the phase began.
+func (p *phase) worst() string {
+	const most = 8
+	all := slices.Clone(p.unexplained)
+	slices.SortFunc(all, func(a, b probe.Sample) int { return int(b.Took - a.Took) })
+	text := ""
+	for _, s := range all[:min(most, len(all))] {
+		text += fmt.Sprintf(" %s at %.2f s,", ms(s.Took), s.At.Seconds())
+	}
+	return strings.TrimSuffix(text, ",")
 }
 
 // excused says whether the machine was late when a reply was.

@@ -76,6 +76,9 @@ func judge(r *verdict.Report, sc *scene, all map[peer.Kind]*outcome) {
 		}
 		r.Say("       %-9s baseline  %s", kind, &all[kind].baseline)
 		r.Say("       %-9s event     %s  %s", "", &all[kind].action, all[kind].note)
+		if worst := all[kind].action.worst(); worst != "" {
+			r.Say("       %-9s the longest without explanation:%s", "", worst)
+		}
 	}
 	ours := all[peer.Panda]
 	expected := float64(len(ours.baseline.unexplained)) * float64(len(ours.action.server)) / float64(max(1, len(ours.baseline.server)))
