@@ -21,7 +21,8 @@ const (
 	gcPauseMax    = time.Millisecond
 	gcShareMax    = 0.01 // of the CPU time that was used
 	gcLoad        = 3 * time.Second
-	gcAttempts    = 3 // a busy machine can stop a thread in the middle of a pause
+	gcAttempts    = 3               // a busy machine can stop a thread in the middle of a pause
+	gcFill        = 4 * time.Minute // to store them: 15 s alone, but everybody's tests run at once
 	gcConnections = 4
 )
 
@@ -53,6 +54,7 @@ func fill(t *testing.T, address net.Addr) {
 	var wg sync.WaitGroup
 	for i := range gcConnections {
 		c := dial(t, address)
+		c.SetDeadline(time.Now().Add(gcFill))
 		wg.Go(func() {
 			w := bufio.NewWriterSize(c, 64<<10)
 			for j := i; j < gcItems; j += gcConnections {
