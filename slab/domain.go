@@ -172,10 +172,8 @@ func (s *Store) addRun(d *domain, class uint8, kept bool) bool {
 // cleanRun zeroes the first words of the chunks of a run that was used by another
 // class: eviction takes a word that is not zero for an item's stamp.
 func (s *Store) cleanRun(id uint32, class uint8) {
-	p, size := s.at(runRef(id)), uintptr(s.classes.size[class])
-	for range s.classes.cap[class] {
-		atomic.StoreUint64((*uint64)(p), 0)
-		p = unsafe.Add(p, size)
+	for at := range s.classes.cap[class] { // no pointer beyond the last: it may be the arena's end
+		atomic.StoreUint64((*uint64)(s.at(s.chunk(id, at, class))), 0)
 	}
 }
 
