@@ -66,6 +66,8 @@ func shutdown(w *worker, s *session) progress {
 	return closing
 }
 
+// cacheMemlimit changes the limit, up to the machine's memory: the store has no
+// more address space.
 func cacheMemlimit(w *worker, _ *session) progress {
 	w.noteNoreply()
 	mb, ok := w.dialect.Uint32(w.request.Token(1))

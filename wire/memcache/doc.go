@@ -36,10 +36,8 @@
 //     protocol.txt has it (there a read counts or not by what the LRU makes of it,
 //     the first after a store never); `stats detail dump` is in the order of first
 //     commands, and bounded; a clock of milliseconds ends an item's life, not one
-//     of seconds; how often a turn ends (conn_yields) without -R; any number of
-//     dumps at once, beside a crawl too, and what a client sends meanwhile is kept;
-//     what a dump follows counts as its pipeline without -R's limit; slabs reassign
-//     moves nothing; cache_memlimit goes up to the machine's memory.
+//     of seconds; how often a turn ends (conn_yields) without -R; and
+//     what dump.go, lru.go and admin.go say where they do it.
 //  2. Nothing is reserved while a shard is locked, and one shard at a time is.
 //  3. How the input is cut changes no reply, but for lines of more than 2,048
 //     bytes and for commands that may not follow another in one piece (watch, the
@@ -54,11 +52,10 @@
 //
 // Those of the protocol are in ascii and size.go, those of a turn in turn.go;
 // foresight looks 16 keys and 4 KB ahead; `stats detail` remembers 65,536
-// prefixes of 4 MB, see prefix.go; 20 sessions watch, see trace.go. A session takes less than 512 bytes.
+// prefixes of 4 MB, see prefix.go; 20 sessions watch, see trace.go.
 //
 // # Tests
 //
-// testdata has transcripts of real servers, see transcript_test.go; those of watch
-// are in wire/compat. FuzzSession compares replies under different cuts,
-// FuzzDispatcher looks at single lines.
+// testdata has transcripts of real servers, see transcript_test.go. FuzzSession
+// compares replies under different cuts, FuzzDispatcher looks at single lines.
 package memcache

@@ -18,7 +18,8 @@ func (s *session) mgdump(arg []byte) progress {
 }
 
 // startDump begins to list items, once memcached's conditions hold. Unlike
-// there, any number of dumps can be on their way, and none waits for a crawl.
+// there, any number of dumps can be on their way, none waits for a crawl, and what
+// a client sends meanwhile is kept.
 func (s *session) startDump(arg []byte, forbidden, pipelined string, show func(slab.Item), end string) progress {
 	w := s.worker
 	server := w.server
