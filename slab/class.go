@@ -9,6 +9,9 @@ const (
 	// fineMax: 8 bytes are much of what is smaller; as fine steps above it would cost
 	// more in half-filled runs than they save.
 	fineMax = 160
+	// closeMin: above it every number of chunks that a run can have is a class, for
+	// an eighth of what is large is much.
+	closeMin = 3000
 
 	segShift = 10
 	segSize  = 1 << segShift // one index segment
@@ -26,7 +29,8 @@ const (
 )
 
 // classes are the chunk sizes: 8 bytes apart up to fineMax, then each about an
-// eighth above the one before, widened to what an equal division of a run gives.
+// eighth above the one before, a sixteenth from closeMin on, widened to what an
+// equal division of a run gives.
 type classes struct {
 	count int
 	size  [maxClasses]uint32 // bytes of a chunk
@@ -44,8 +48,11 @@ func newClasses() *classes {
 		if size >= maxChunk {
 			break
 		}
-		if want = size + size/8&^7; size < fineMax {
+		switch want = size + size/8&^7; {
+		case size < fineMax:
 			want = size + 8
+		case size > closeMin:
+			want = size + size/16&^7
 		}
 	}
 	class := 0

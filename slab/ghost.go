@@ -11,10 +11,13 @@ import (
 // A wrong match is one in 16,000, and costs an undeserved second chance.
 type ghosts struct {
 	table atomic.Pointer[ghostTable]
+	// unused runs wait until nobody can be reading the table that had them.
+	unused []uint32
 }
 
-// ghostTable is words in runs. It is replaced by a larger one, never changed, and
-// its runs stay in use, so that a late reader of the smaller one reads ghosts.
+// ghostTable is words in runs, as many as fit the number of items: a memory that
+// reaches further back would take for used what only a larger cache would hold. It
+// is replaced, never changed, and read under a shard's lock.
 type ghostTable struct {
 	s     *Store
 	runs  []uint32
@@ -24,7 +27,6 @@ type ghostTable struct {
 const (
 	ghostsPerWord = 4
 	wordsPerRun   = runSize / 8
-	ghostsPerRun  = wordsPerRun * ghostsPerWord
 	ghostLows     = 0x0001000100010001
 	ghostHighs    = 0x8000800080008000
 )
@@ -69,22 +71,26 @@ const (
 	ghostShare = 1
 	// ghostRunsMax is how many runs one step adds: 0.1 ms of clearing.
 	ghostRunsMax = 16
+	// ghostSlack: a table that is wrong by less than 1/ghostSlack stays.
+	ghostSlack = 4
 )
 
-// growGhosts makes room for as many ghosts as n items deserve, step by step. What
+// fitGhosts makes room for as many ghosts as n items deserve, step by step. What
 // was remembered is forgotten then. The search for memory is locked.
-func (s *Store) growGhosts(n int64) {
-	want := int((n/ghostShare + ghostsPerRun/2) / ghostsPerRun)
-	old := s.ghosts.table.Load()
+func (s *Store) fitGhosts(n int64) {
+	want := uint64(n / ghostShare / ghostsPerWord)
 	t := &ghostTable{s: s}
-	if old != nil {
+	if old := s.ghosts.table.Load(); old != nil {
+		if old.words <= want+want/ghostSlack && want <= old.words+old.words/ghostSlack {
+			return
+		}
 		t.runs = append(t.runs, old.runs...)
 	}
-	if want <= len(t.runs)+len(t.runs)/4 {
-		return
-	}
-	want = min(want, len(t.runs)+ghostRunsMax)
-	for len(t.runs) < want {
+	runs := int((want + wordsPerRun - 1) / wordsPerRun)
+	for range ghostRunsMax {
+		if len(t.runs) >= runs {
+			break
+		}
 		id := s.takeRun(classGhost, 0, queueNone, 0, true)
 		if id == 0 {
 			break
@@ -94,7 +100,21 @@ func (s *Store) growGhosts(n int64) {
 		}
 		t.runs = append(t.runs, id)
 	}
-	if t.words = uint64(len(t.runs)) * wordsPerRun; t.words != 0 {
-		s.ghosts.table.Store(t)
+	if len(t.runs) > runs {
+		s.ghosts.unused = append(s.ghosts.unused, t.runs[runs:]...)
+		t.runs = t.runs[:runs]
 	}
+	if t.words = min(want, uint64(len(t.runs))*wordsPerRun); t.words == 0 {
+		t = nil
+	}
+	s.ghosts.table.Store(t)
+}
+
+// freeGhosts gives back the runs that the last table did not take over. The search
+// for memory is locked, and every shard was since that table was replaced.
+func (s *Store) freeGhosts() {
+	for _, id := range s.ghosts.unused {
+		s.giveRun(id)
+	}
+	s.ghosts.unused = s.ghosts.unused[:0]
 }

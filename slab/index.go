@@ -298,10 +298,18 @@ func (x *index) trim() {
 	}
 }
 
-// moveHome moves the items whose home in the old table is bucket at.
+// moveHome moves the items whose home in the old table is bucket at: all of them,
+// or none when the new table lacks memory, since a search looks into one table.
 func (x *index) moveHome(from uint32) bool {
+	n, first, last := x.atHome(from)
+	if n == 0 {
+		return true
+	}
+	if !x.back(&x.cur, first) || !x.room(last, n) {
+		return false
+	}
 	at := from
-	for range x.old.n {
+	for {
 		b := x.bucket(&x.old, at)
 		word := *meta(b)
 		for m := word & tagHighs; m != 0; m &= m - 1 {
@@ -312,24 +320,76 @@ func (x *index) moveHome(from uint32) bool {
 				continue
 			}
 			if !x.put(&x.cur, home(v, x.cur.n), word>>(8*i)&0xff, v) {
-				return false
+				panic("BUG: slab: an index moves items for which it has no room")
 			}
 			x.take(&x.old, from, p)
-		}
-		if word < overOne {
-			return true
+			if n--; n == 0 {
+				return true
+			}
 		}
 		at = x.old.next(at)
 	}
-	return true
+}
+
+// atHome counts the items whose home in the old table is bucket at, and returns the
+// lowest and the highest of their homes in the new one.
+func (x *index) atHome(from uint32) (n int, first, last uint32) {
+	at := from
+	first = x.cur.n
+	for range x.old.n {
+		b := x.bucket(&x.old, at)
+		word := *meta(b)
+		for m := word & tagHighs; m != 0; m &= m - 1 {
+			v := *slot(b, bits.TrailingZeros64(m)>>3)
+			if home(v, x.old.n) == from {
+				to := home(v, x.cur.n)
+				first, last = min(first, to), max(last, to)
+				n++
+			}
+		}
+		if word < overOne {
+			break
+		}
+		at = x.old.next(at)
+	}
+	return n, first, last
+}
+
+// room makes sure that n items find free slots in the new table on the way from
+// bucket at.
+func (x *index) room(at uint32, n int) bool {
+	for range x.cur.n {
+		if !x.back(&x.cur, at) {
+			return false
+		}
+		if n -= bits.OnesCount64(^*meta(x.bucket(&x.cur, at)) & tagHighs); n <= 0 {
+			return true
+		}
+		at = x.cur.next(at)
+	}
+	return false
 }
 
 // wantsGrow reports whether there are more items than the index is good for, or a
 // growing one lacks memory to go on.
 func (x *index) wantsGrow() bool { return x.items >= x.grow && x.old.n == 0 || x.starved }
 
+// thinNum/loadDen of its slots is where an index has become too large for its
+// items. It shrinks to thinTo/loadDen, and by half at most: what is inserted while
+// it moves must fit.
+const thinNum, thinTo = 22, 38
+
+// wantsShrink reports whether there are far fewer items than the index is good for.
+func (x *index) wantsShrink() bool {
+	return x.old.n == 0 && x.cur.n > 2*segBuckets && x.items < int(x.cur.n)*bucketSlots*thinNum/loadDen
+}
+
 // nextSize is the number of buckets of the next generation, in whole segments.
 func (x *index) nextSize() uint32 {
+	if x.wantsShrink() {
+		n := max(x.cur.n/2, uint32(x.items*loadDen/(bucketSlots*thinTo)))
+		return (n + segBuckets - 1) / segBuckets * segBuckets
+	}
 	by := growLeast + (x.phase+x.cur.n/segBuckets)%growSpread
 	return (x.cur.n + x.cur.n/by + segBuckets - 1) / segBuckets * segBuckets
 }
@@ -345,7 +405,7 @@ func (x *index) growNeeds(n uint32) int {
 	if x.old.n != 0 {
 		return growSlack
 	}
-	return min(int((n-x.cur.n)/segBuckets)+growSlack, int(n/segBuckets))
+	return min(max(int(n)-int(x.cur.n), 0)/segBuckets+growSlack, int(n/segBuckets))
 }
 
 // start begins to grow into n buckets, with the segments that this needs, or

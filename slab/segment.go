@@ -83,11 +83,11 @@ func (s *Store) clearSegment(seg uint32) {
 	clear(unsafe.Slice((*byte)(unsafe.Add(s.base, uintptr(seg)<<segShift)), segSize))
 }
 
-// grow gives a shard's index the memory to grow into. No shard is locked. When
-// there is no memory the index goes on as it is, and asks again.
+// grow gives a shard's index the memory to grow into, or what it takes to shrink. No
+// shard is locked. When there is no memory the index goes on as it is, and asks again.
 func (h *Handle) grow(sh *shard) {
 	sh.lock()
-	want := sh.index.wantsGrow()
+	want := sh.index.wantsGrow() || sh.index.wantsShrink()
 	n := sh.index.nextSize()
 	need := sh.index.growNeeds(n)
 	sh.mu.Unlock()
@@ -105,7 +105,7 @@ func (h *Handle) grow(sh *shard) {
 		}
 	}
 	sh.lock()
-	ok := len(segs) >= sh.index.growNeeds(n) && sh.index.wantsGrow() && sh.index.nextSize() == n
+	ok := len(segs) >= sh.index.growNeeds(n) && (sh.index.wantsGrow() || sh.index.wantsShrink()) && sh.index.nextSize() == n
 	if ok {
 		sh.index.start(n, segs)
 		sh.full.Store(false)

@@ -187,7 +187,8 @@ func (s *Store) rememberMore() {
 		sh.mu.Unlock()
 	}
 	s.reclaiming.Lock()
-	s.growGhosts(items)
+	s.freeGhosts() // every shard was locked since they were given up: nobody reads them
+	s.fitGhosts(items)
 	s.reclaiming.Unlock()
 }
 
@@ -227,7 +228,11 @@ func (h *Handle) sweepShard(sh *shard, budget int) (done bool, buckets int) {
 			sh.sweepAt = 0
 		}
 	}
+	thin := done && x.wantsShrink()
 	sh.mu.Unlock()
+	if thin {
+		h.grow(sh)
+	}
 	for _, it := range w.items {
 		h.s.drop(it)
 	}
