@@ -134,20 +134,38 @@ func TestClassesWithoutCAS(t *testing.T) {
 }
 
 func TestStatsSizes(t *testing.T) {
-	p := newRig(t, Config{}).dial()
+	p := newRig(t, Config{Compat: Compat1618}).dial()
 	p.want("stats sizes\r\n", "STAT sizes_status disabled\r\nEND\r\n")
-	p.want("stats sizes_enable\r\n", "STAT sizes_status enabled\r\nEND\r\n")
+	p.want("stats sizes_enable\r\n", "STAT sizes_status enabled\r\n") // no END, nor behind the others
 	p.want("stats sizes\r\n", "END\r\n")
 	p.want("set a 0 0 2\r\nok\r\nset b 0 0 2\r\nok\r\nset c 0 0 5\r\nhello\r\n", "STORED\r\nSTORED\r\nSTORED\r\n") // 62, 62, 65
 	p.want("stats sizes\r\n", "STAT 64 2\r\nSTAT 96 1\r\nEND\r\n")
-	p.want("stats sizes_disable\r\n", "STAT sizes_status disabled\r\nEND\r\n")
+	p.want("stats sizes_disable\r\n", "STAT sizes_status disabled\r\n")
 	p.want("stats sizes\r\n", "STAT sizes_status disabled\r\nEND\r\n")
 
-	config := Config{Settings: DefaultSettings(), CASDisabled: true}
+	config := Config{Settings: DefaultSettings(), CASDisabled: true, Compat: Compat1618}
 	config.Settings.TrackSizes = true
 	p = newRig(t, config).dial()
-	p.want("stats sizes_enable\r\n", "STAT sizes_status error\r\nSTAT sizes_error cas_support_disabled\r\nEND\r\n")
+	p.want("stats sizes_enable\r\n", "STAT sizes_status error\r\nSTAT sizes_error cas_support_disabled\r\n")
 	p.want("stats sizes\r\n", "END\r\n")
+}
+
+// TestStatsSizesIsSetAtTheStart: later releases have no commands for it.
+func TestStatsSizesIsSetAtTheStart(t *testing.T) {
+	p := newRig(t, Config{}).dial()
+	p.want("stats sizes_enable\r\nstats sizes_disable\r\n", "ERROR\r\nERROR\r\n")
+	p.want("stats sizes\r\n", "STAT sizes_status disabled\r\nEND\r\n")
+	config := Config{Settings: DefaultSettings()}
+	config.Settings.TrackSizes = true
+	p = newRig(t, config).dial()
+	p.want("set a 0 0 2\r\nok\r\nstats sizes\r\n", "STORED\r\nSTAT 64 1\r\nEND\r\n")
+}
+
+// TestStatsOfNoStorage: both originals are built with extstore.
+func TestStatsOfNoStorage(t *testing.T) {
+	for _, compat := range []Compat{Compat1618, Compat1645} {
+		newRig(t, Config{Compat: compat}).dial().want("stats extstore\r\n", "END\r\n")
+	}
 }
 
 // TestCachedumpIsWhole: every item of a class is listed once, in the steps of many

@@ -49,15 +49,14 @@ func stats(w *worker, s *session) progress {
 	case w.is(sub, "conns"):
 		w.walked()
 		server.appendConns(w, int(s.fd))
-	case w.is(sub, "extstore"):
-		return w.say(replyError)
+	case w.is(sub, "extstore"): // there is none, as in an original without ext_path
 	case string(sub) == "sizes":
 		return s.sizes()
-	case string(sub) == "sizes_enable":
-		w.enableSizes()
-	case string(sub) == "sizes_disable":
+	case w.dialect == ascii.Old && string(sub) == "sizes_enable":
+		return w.enableSizes()
+	case w.dialect == ascii.Old && string(sub) == "sizes_disable":
 		server.trackSizes.Store(false)
-		w.say("STAT sizes_status disabled\r\n")
+		return w.say("STAT sizes_status disabled\r\n")
 	case string(sub) == "items":
 		w.walked()
 		server.appendItemStats(w)

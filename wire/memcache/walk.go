@@ -147,14 +147,10 @@ func (w *worker) endSizes(walk *itemWalk) {
 }
 
 // enableSizes switches `stats sizes` on, which in memcached needs tokens.
-func (w *worker) enableSizes() {
-	l := statList(w.out.Buf)
+func (w *worker) enableSizes() progress {
 	if w.server.config.CASDisabled {
-		l.s("sizes_status", "error")
-		l.s("sizes_error", "cas_support_disabled")
-	} else {
-		w.server.trackSizes.Store(true)
-		l.s("sizes_status", "enabled")
+		return w.say("STAT sizes_status error\r\nSTAT sizes_error cas_support_disabled\r\n")
 	}
-	w.out.Buf = l
+	w.server.trackSizes.Store(true)
+	return w.say("STAT sizes_status enabled\r\n")
 }
