@@ -78,7 +78,16 @@ func (t *groups) weight(keyLen, valueLen int, flags uint32) int {
 func (it Item) Weight() int { return it.s.groups.weight(it.keyLen(), it.ValueLen(), it.Flags()) }
 
 // Group is the item's group, from 1.
-func (it Item) Group() int { return it.s.groups.find(it.Weight()) + 1 }
+func (it Item) Group() int {
+	if t := it.s.groups; it.bits()&(bitLarge|bitFlags) == 0 { // so the weight is within the table, or nearly
+		lengths := it.lengths()
+		weight := uint(t.overhead) + uint(lengths>>keyShift) + uint(lengths&valueMask)
+		if at := (weight + 1<<groupShift - 1) >> groupShift; at < uint(len(t.of)) {
+			return int(t.of[at]) + 1
+		}
+	}
+	return it.s.groups.find(it.Weight()) + 1
+}
 
 // Heat is where an item stands by its age and use. Eviction decides for itself,
 // at the time it comes by; this is what statistics tell of it. The sweep changes
