@@ -30,9 +30,18 @@ func (n *Node) listenAdmin() (err error) {
 		},
 	}, n.log)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrAdmin, err)
+		return fmt.Errorf("%w: %w (another: %s)", ErrAdmin, err, n.adminOption())
 	}
 	return nil
+}
+
+// adminOption is how the operator's port is moved, under either name: a second
+// node on a host has to.
+func (n *Node) adminOption() string {
+	if n.config.AsMemcached {
+		return "-o panda_admin=HOST:PORT"
+	}
+	return `--admin HOST:PORT, or admin.address; "" is none`
 }
 
 // AdminAddr is the operator's port; nil without one.

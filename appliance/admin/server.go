@@ -59,7 +59,7 @@ func Listen(address string, source Source, logger *slog.Logger) (*Server, error)
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, fmt.Errorf("admin: %w", err)
+		return nil, err
 	}
 	s := &Server{source: source, log: logger, listener: newLimited(listener, connectionsMax)}
 	s.http = http.Server{
