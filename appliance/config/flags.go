@@ -81,7 +81,7 @@ var flags = []option{
 		help: "-P, --pidfile=<file>      write the process id to <file>",
 		note: "process id file"},
 	{short: 'f', long: "slab-growth-factor", arg: required, state: Accepted, set: setFactor,
-		note: "memory is not divided into memcached's classes"},
+		note: "only `stats items` and `stats slabs` follow it; memory has its own sizes"},
 	{short: 'n', long: "slab-min-size", arg: required, state: Accepted, set: setChunkSize,
 		note: "as -f"},
 	{short: 't', long: "threads", arg: required, state: Effective, set: setThreads,
