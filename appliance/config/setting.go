@@ -55,7 +55,8 @@ const (
 	secondsMax     = 24000 * 86400 // an int of 32 bits holds it
 	memoryMin      = 1 << 20       // the smallest store
 	memoryMax      = 1 << 42       // 4 TB: more than a machine has
-	bufferMin      = 1 << 10       // a line of a watcher must fit
+	watcherMin     = 128 << 10     // the least that memcache gives a watcher: what loops deliver before it is woken fits
+	workerMin      = 32 << 10      // the least that memcache gives a loop: what a turn delivers, twice
 	bufferMax      = 1 << 30
 	listMax        = 64 // listeners: each loop watches all of them
 	textMax        = 4096
