@@ -2,7 +2,6 @@ package slab
 
 import (
 	"math/bits"
-	"slices"
 	"sync/atomic"
 	"unsafe"
 )
@@ -434,8 +433,15 @@ func (x *index) shrink() {
 	if x.items != 0 || x.old.n != 0 || x.cur.n == segBuckets {
 		return
 	}
-	segs := slices.DeleteFunc(append(x.spare, x.cur.segs...), func(seg uint32) bool { return seg == x.store.zeroSeg })
-	x.spare = []uint32{x.store.exchangeSegments(segs)}
+	for _, seg := range append(x.spare, x.cur.segs...) {
+		if seg != x.store.zeroSeg {
+			x.store.freeSegment(seg)
+		}
+	}
+	x.spare = x.spare[:0]
+	if seg := x.store.takeSegment(); seg != 0 {
+		x.spare = append(x.spare, seg)
+	}
 	x.cur = x.store.newTable(segBuckets)
 	x.setGrow()
 	x.hint.Store(&table{x.cur.segs, segBuckets})

@@ -1,18 +1,25 @@
 package slab
 
 import (
+	"math/bits"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
-// segments are the index's memory: runs cut into segments. A run whose segments
-// are all free goes back to the arena.
+// segments are the index's memory: runs cut into segments. What is asked for comes
+// from the lowest run that has some, and a run whose segments are all free goes
+// back to the arena.
 type segments struct {
-	mu   sync.Mutex
-	free []uint32 // arena offsets >> segShift
+	mu    sync.Mutex
+	runs  []uint32 // in order
+	free  []uint64 // of each run, a bit for each free segment
+	count int      // free segments
+	first int      // no run before it has a free one
 }
 
+// segsPerRun is as many as a word has bits.
 const segsPerRun = runSize / segSize
 
 // takeSegment hands out a segment, or 0. Its memory is not cleared.
@@ -20,67 +27,85 @@ func (s *Store) takeSegment() uint32 {
 	g := &s.segments
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.free) == 0 {
+	if g.count == 0 {
 		id := s.takeRun(classIndex, 0, queueNone, 0, true)
 		if id == 0 {
 			return 0
 		}
-		s.arena.runs[id].free = segsPerRun
-		for i := range uint32(segsPerRun) {
-			g.free = append(g.free, (id+1)*segsPerRun-1-i)
-		}
+		at, _ := slices.BinarySearch(g.runs, id)
+		g.runs = slices.Insert(g.runs, at, id)
+		g.free = slices.Insert(g.free, at, ^uint64(0))
+		g.count, g.first = segsPerRun, at
 	}
-	last := len(g.free) - 1
-	seg := g.free[last]
-	g.free = g.free[:last]
-	s.arena.runs[seg/segsPerRun].free--
-	return seg
+	return g.take()
+}
+
+// take hands out the lowest free segment, which there is.
+func (g *segments) take() uint32 {
+	for g.free[g.first] == 0 {
+		g.first++
+	}
+	i := uint32(bits.TrailingZeros64(g.free[g.first]))
+	g.free[g.first] &^= 1 << i
+	g.count--
+	return g.runs[g.first]*segsPerRun + i
 }
 
 func (s *Store) freeSegment(seg uint32) {
-	s.segments.mu.Lock()
-	s.putSegment(seg)
-	s.giveSegments(seg / segsPerRun)
-	s.segments.mu.Unlock()
-}
-
-// exchangeSegments takes segments back and hands out one, that with the lowest
-// address: so those of empty indexes gather in few runs.
-func (s *Store) exchangeSegments(segs []uint32) uint32 {
 	g := &s.segments
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, seg := range segs {
-		s.putSegment(seg)
+	at, _ := slices.BinarySearch(g.runs, seg/segsPerRun)
+	g.free[at] |= 1 << (seg % segsPerRun)
+	g.count++
+	g.first = min(g.first, at)
+	if g.free[at] == ^uint64(0) {
+		s.giveRun(g.runs[at])
+		g.runs, g.free = slices.Delete(g.runs, at, at+1), slices.Delete(g.free, at, at+1)
+		g.count -= segsPerRun
 	}
-	lowest := slices.Min(g.free)
-	g.free = slices.DeleteFunc(g.free, func(f uint32) bool { return f == lowest })
-	s.arena.runs[lowest/segsPerRun].free--
-	for _, seg := range segs {
-		s.giveSegments(seg / segsPerRun)
-	}
-	return lowest
 }
 
-func (s *Store) putSegment(seg uint32) {
-	s.segments.free = append(s.segments.free, seg)
-	s.arena.runs[seg/segsPerRun].free++
-}
-
-// giveSegments gives a run back to the arena when all its segments are free.
-func (s *Store) giveSegments(id uint32) {
-	r := &s.arena.runs[id]
-	if r.free < segsPerRun {
-		return
-	}
-	r.free = 0
+// lowerSegment hands out a segment in a lower run than seg's, or 0.
+func (s *Store) lowerSegment(seg uint32) uint32 {
 	g := &s.segments
-	g.free = slices.DeleteFunc(g.free, func(f uint32) bool { return f/segsPerRun == id })
-	s.giveRun(id)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.count < segsPerRun {
+		return 0 // no run can be had by it
+	}
+	for g.free[g.first] == 0 {
+		g.first++
+	}
+	if g.runs[g.first] >= seg/segsPerRun {
+		return 0
+	}
+	return g.take()
+}
+
+// gather moves a shard's index into lower runs where these have room, so that
+// higher ones become free. The shard is locked.
+func (s *Store) gather(sh *shard) {
+	for i, seg := range sh.index.cur.segs {
+		if seg == s.zeroSeg {
+			continue
+		}
+		lower := s.lowerSegment(seg)
+		if lower == 0 {
+			continue
+		}
+		copy(s.segment(lower), s.segment(seg))
+		atomic.StoreUint32(&sh.index.cur.segs[i], lower)
+		s.freeSegment(seg)
+	}
+}
+
+func (s *Store) segment(seg uint32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(s.base, uintptr(seg)<<segShift)), segSize)
 }
 
 func (s *Store) clearSegment(seg uint32) {
-	clear(unsafe.Slice((*byte)(unsafe.Add(s.base, uintptr(seg)<<segShift)), segSize))
+	clear(s.segment(seg))
 }
 
 // grow gives a shard's index the memory to grow into, or what it takes to shrink. No

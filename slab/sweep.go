@@ -226,6 +226,7 @@ func (h *Handle) sweepShard(sh *shard, budget int) (done bool, buckets int) {
 		}
 		if done = end == x.cur.n; done {
 			sh.sweepAt = 0
+			h.s.gather(sh)
 		}
 	}
 	thin := done && x.wantsShrink()
