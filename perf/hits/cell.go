@@ -38,7 +38,7 @@ func (c *Cell) Pass() bool { return notBelow(c.Ours.Ratio(), c.Peer.Ratio()) }
 func (o *Options) cell(ctx context.Context, row Row) (*Cell, error) {
 	cell := &Cell{Name: row.Name(), Keys: int(row.keys())}
 	sides := [2]*Side{&cell.Ours, &cell.Peer}
-	err := o.pair(sizes.Of, func(side int, c *client) (err error) {
+	err := o.pair(ctx, sizes.Of, func(ctx context.Context, side int, c *client) (err error) {
 		*sides[side], err = o.drive(ctx, row, c)
 		return err
 	})

@@ -2,6 +2,7 @@ package hits
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"io"
@@ -150,6 +151,27 @@ func TestMemcachedAgainstItself(t *testing.T) {
 	}
 	if err := WriteTable(io.Discard, r); err != nil {
 		t.Error(err)
+	}
+}
+
+// What fails on one side ends the other, and is what is reported.
+func TestOneSideEndsTheOther(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIP: servers are started on Linux")
+	}
+	o := Options{Subject: peer.Memcached, Threads: 1}
+	err := o.pair(t.Context(), sizes.Of, func(ctx context.Context, side int, _ *client) error {
+		if side == 0 {
+			return ErrReply
+		}
+		<-ctx.Done()
+		return nil
+	})
+	if errors.Is(err, peer.ErrMissing) {
+		t.Skip("SKIP: memcached is not installed")
+	}
+	if !errors.Is(err, ErrReply) {
+		t.Errorf("error %v", err)
 	}
 }
 

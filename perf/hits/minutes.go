@@ -70,7 +70,7 @@ func (o *Options) minutes(ctx context.Context) ([]Minute, error) {
 			all = append(all, Minute{ValueSize: p.ValueSize})
 		}
 	}
-	err := o.pair(o.Minutes.sizeOf, func(side int, c *client) error {
+	err := o.pair(ctx, o.Minutes.sizeOf, func(ctx context.Context, side int, c *client) error {
 		return o.drivePhases(ctx, c, func(minute int, n Count) {
 			if m := &all[minute]; side == 0 {
 				m.Ours = n

@@ -118,13 +118,23 @@ func (o *Options) names() (ours, other string, versions []string, err error) {
 }
 
 // pair starts both servers, lets both be driven at once by drive, and stops them.
-func (o *Options) pair(size func(uint32) int, drive func(side int, c *client) error) error {
-	var results [2]chan error
+// What fails on one side ends the other.
+func (o *Options) pair(ctx context.Context, size func(uint32) int, drive func(ctx context.Context, side int, c *client) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	results := make(chan error, 2)
 	for side, spec := range o.specs() {
-		results[side] = make(chan error, 1)
-		go func() { results[side] <- one(spec, size, func(c *client) error { return drive(side, c) }) }()
+		go func() {
+			err := one(spec, size, func(c *client) error { return drive(ctx, side, c) })
+			if err != nil {
+				cancel(err)
+			}
+			results <- err
+		}()
 	}
-	return errors.Join(<-results[0], <-results[1])
+	<-results
+	<-results
+	return context.Cause(ctx)
 }
 
 // one runs one server.
