@@ -87,7 +87,7 @@ func TestUnderEviction(t *testing.T) {
 func TestExhausted(t *testing.T) {
 	s := start(t, peer.Spec{Kind: peer.Panda, Binary: panda, Threads: 2, MemoryMB: 64, Extra: []string{"-M"}})
 	c := config(s, lasts(5*time.Second))
-	c.Keys = 8000
+	c.Keys = 16_000 // of 6 KB: each client alone exhausts the memory, however late the others are
 	report, err := Exhaust(t.Context(), c)
 	if err != nil {
 		t.Fatalf("seed %d: %v", c.Seed, err)
