@@ -23,6 +23,9 @@ const (
 	replyLimit = 30 * time.Second
 )
 
+// noMemory refuses a set.
+const noMemory = "SERVER_ERROR out of memory storing object\r\n"
+
 var valueHeader = []byte("VALUE ")
 
 // client reads through one cache. It is used from one goroutine.
@@ -34,6 +37,10 @@ type client struct {
 	size    func(key uint32) int
 	pattern []byte
 	total   Count // since dial, for the check against the server's counts
+
+	// mayRefuse: memcached has no memory for a set when all of it belongs to other
+	// classes, until its pages have moved. A cache misses the item then, as here.
+	mayRefuse bool
 }
 
 // Count is a number of keys asked for, and how many were there.
@@ -101,7 +108,7 @@ func (c *client) exchange(keys []uint32) error {
 		if err != nil {
 			return err
 		}
-		if string(line) != "STORED\r\n" {
+		if string(line) != "STORED\r\n" && !(c.mayRefuse && string(line) == noMemory) {
 			return fmt.Errorf("%w: to a set: %q", ErrReply, line)
 		}
 	}

@@ -90,14 +90,17 @@ func TestWrongRepliesAreFound(t *testing.T) {
 			}
 		})
 	}
-	play(t, script{{"get", "END\r\n"}, {"set", "SERVER_ERROR out of memory storing object\r\n"}}, func(c *client) {
-		if _, err := c.batch([]uint32{5}); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.settle(); !errors.Is(err, ErrReply) {
-			t.Errorf("refused set: error %v", err)
-		}
-	})
+	for _, mayRefuse := range []bool{false, true} {
+		play(t, script{{"get", "END\r\n"}, {"set", noMemory}}, func(c *client) {
+			c.mayRefuse = mayRefuse
+			if _, err := c.batch([]uint32{5}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.settle(); errors.Is(err, ErrReply) == mayRefuse {
+				t.Errorf("refused set: error %v, and that it may is %v", err, mayRefuse)
+			}
+		})
+	}
 	play(t, script{{"get", "END\r\n"}, {"stats", "STAT cmd_get 1\r\nSTAT get_hits 1\r\nEND\r\n"}}, func(c *client) {
 		if _, err := c.batch([]uint32{5}); err != nil {
 			t.Fatal(err)

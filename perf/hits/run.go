@@ -149,6 +149,7 @@ func one(spec peer.Spec, size func(uint32) int, drive func(*client) error) (err 
 		return err
 	}
 	defer c.close()
+	c.mayRefuse = spec.Kind == peer.Memcached
 	if err := drive(c); err != nil {
 		return fmt.Errorf("%s: %w", spec.Kind, err)
 	}
