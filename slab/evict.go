@@ -17,8 +17,11 @@ const (
 	// smallShare: small runs are 1/smallShare of all, beside one for each class,
 	// so that what is new gets its time where classes are many and runs few.
 	smallShare = 10
-	// fixedEvery: one victim in so many is a fixed run, in which only the dead go.
-	fixedEvery = 16
+	// fixedEvery: one victim in so many is a fixed run, in which only the dead go,
+	// until a search has looked at fixedChunks there: half a millisecond. The next
+	// search goes on from there.
+	fixedEvery  = 16
+	fixedChunks = 4096
 	// scanAhead items of a run have their buckets fetched together.
 	scanAhead = 16
 	// reclaimDead is how many runs a store that may not evict looks at for dead
@@ -73,6 +76,7 @@ func (s *Store) reclaim() bool {
 	most, laps := s.reclaimLimit()
 	v := &s.victim
 	before := s.runsInUse()
+	v.fixed = 0
 	chunks := 0
 	for tried := 0; tried < most && laps > 0; laps-- {
 		if !s.nextVictim(v) {
@@ -80,8 +84,12 @@ func (s *Store) reclaim() bool {
 		}
 		v.all = tried >= reclaimPatience || chunks >= patienceChunks
 		if v.class < maxClasses {
-			chunks += int(s.classes.cap[v.class])
-			s.looked.Add(int64(s.classes.cap[v.class]))
+			n := int(s.classes.cap[v.class])
+			chunks += n
+			if v.queue == queueFixed {
+				v.fixed += n
+			}
+			s.looked.Add(int64(n))
 		}
 		if s.reclaimVictim(v) || s.runsInUse() < before {
 			return true
@@ -104,6 +112,7 @@ type victim struct {
 	domain uint8
 	queue  queue
 	all    bool // what is hot goes, too
+	fixed  int  // chunks of fixed runs that the search has looked at
 	nowMS  int64
 
 	gone  int // chunks that the walk freed; they are marked in freed
@@ -127,7 +136,7 @@ func (s *Store) nextVictim(v *victim) bool {
 	target := min(total/smallShare+small.classes, total/2)
 	var id uint32
 	switch {
-	case fixed.runs > 0 && (total == 0 || a.victims%fixedEvery == 0):
+	case fixed.runs > 0 && v.fixed < fixedChunks && (total == 0 || a.victims%fixedEvery == 0):
 		id = fixed.oldest
 	case main.runs == 0 || small.runs > target && !s.mainIsColder():
 		id = small.oldest
@@ -346,7 +355,7 @@ func (s *Store) evict(v *victim, it Item, stamp, hash uint64) fate {
 		return kept
 	}
 	defer sh.mu.Unlock()
-	if it.loadStamp() != stamp || it.Large() {
+	if it.loadStamp() != stamp || it.Large() || sh.stays(it, v.nowMS) {
 		return kept
 	}
 	slot := sh.index.locate(hash, it.ref())
@@ -359,8 +368,14 @@ func (s *Store) evict(v *victim, it Item, stamp, hash uint64) fate {
 	return kept
 }
 
-// judge evicts an item (gone), or says that it deserves a main run (moved) or is
-// left alone. The shard is locked.
+// stays reports whether an item is none that eviction may take: it lives, and it,
+// or the whole store, is exempt.
+func (sh *shard) stays(it Item, nowMS int64) bool {
+	return !(sh.store.evicts && it.Evictable()) && sh.deadKind(it, nowMS) == 0
+}
+
+// judge evicts an item that does not stay (gone), or says that it deserves a main
+// run (moved) or is left alone. The shard is locked.
 func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	if slot == nil {
 		panic("BUG: slab: an item with a stamp is not in the index")
@@ -375,8 +390,6 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 		sh.countDead(t, it)
 		sh.unlink(t, hash, slot, it, KindFlush)
 		return gone
-	case !s.evicts || !it.Evictable():
-		return kept
 	case it.Large() && atomic.LoadUint32(it.references()) > 1:
 		v.hot++
 		return kept // a pinned value is in use, and gives no memory back
@@ -451,13 +464,12 @@ func (s *Store) evictOwner(v *victim, word *uint64, mark uint64, c ref) fate {
 }
 
 // judgePiece is judge for the piece at c of a large item: the first one decides,
-// the others follow to the main runs.
+// the others follow to the main runs, unless the item is dead.
 func (sh *shard) judgePiece(v *victim, it Item, c ref) fate {
-	p := it.pieces()
-	if _, all := pieceCount(p.n); all == 0 {
+	if sh.stays(it, v.nowMS) {
 		return kept
 	}
-	if *p.ref(0) != c && !v.all {
+	if *it.pieces().ref(0) != c && !v.all && sh.deadKind(it, v.nowMS) == 0 {
 		v.hot++
 		return moved
 	}
