@@ -33,18 +33,27 @@ func (h *Handle) foreseeBucket(k *Key) bucket {
 	return unsafe.Add(h.s.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift)
 }
 
-// foreseeItem is where k's item is, or another one with much the same hash.
+// foreseeItem is where k's item is, or another one with much the same hash. Of
+// those that are not in their home bucket, a fifth when the index is full, nearly
+// all are in the next two.
 func (h *Handle) foreseeItem(k *Key) unsafe.Pointer {
 	sh := &h.s.shards[k.Slot&h.s.shardMask]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	t, at := sh.index.tableOf(k.Hash)
-	b := sh.index.bucket(t, at)
-	for m := matchTag(*meta(b), tagOf(k.Hash)); m != 0; m &= m - 1 {
-		v := *slot(b, bits.TrailingZeros64(m)>>3)
-		if v != 0 && v>>homeShift == k.Hash>>homeShift {
-			return h.s.at(ref(v & refMask))
+	for range 3 {
+		b := sh.index.bucket(t, at)
+		word := *meta(b)
+		for m := matchTag(word, tagOf(k.Hash)); m != 0; m &= m - 1 {
+			v := *slot(b, bits.TrailingZeros64(m)>>3)
+			if v != 0 && v>>homeShift == k.Hash>>homeShift {
+				return h.s.at(ref(v & refMask))
+			}
 		}
+		if word < overOne {
+			break
+		}
+		at = t.next(at)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 const testStartMS = 1_700_000_000_000
@@ -346,6 +347,37 @@ func TestCRC16(t *testing.T) {
 	}
 }
 
+// TestForeseeFindsNearlyAll: of a full index's items a fifth are not in their home
+// buckets, and foreseen nevertheless.
+func TestForeseeFindsNearlyAll(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 64 << 20, Shards: minShards, Loops: 1, Evict: true})
+	h := s.Handle(0)
+	const items = 50_000
+	found, away := 0, 0
+	for i := range items {
+		set(t, h, fmt.Sprint(i), nil, Spec{Evictable: true})
+	}
+	for i := range items {
+		k := h.Key(0, fmt.Append(nil, i))
+		l := h.Lock(&k)
+		it, _ := l.Find(testStartMS)
+		home := h.foreseeBucket(&k)
+		if in := uintptr(unsafe.Pointer(l.slot)) - uintptr(home); in >= 1<<bucketShift {
+			away++
+		}
+		l.Unlock()
+		if h.foreseeItem(&k) == it.p {
+			found++
+		}
+	}
+	if away < items/20 {
+		t.Errorf("%d of %d items are away from home: the test needs more", away, items)
+	}
+	if items-found > away/8 {
+		t.Errorf("%d of %d items foreseen, %d away from home", found, items, away)
+	}
+}
+
 func TestForeseeChangesNothing(t *testing.T) {
 	s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 1})
 	h := s.Handle(0)
@@ -581,4 +613,64 @@ func TestTableThatGrowsLate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestIndexThatStarvesLosesNothing: a growing index that runs out of memory stops in
+// front of a home bucket, never within one, and finds everything meanwhile.
+func TestIndexThatStarvesLosesNothing(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 1, Shards: 4})
+	starved := 0
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		x := &index{store: s, cur: s.newTable(256)}
+		give := func(n int) (segs []uint32) {
+			for range n {
+				segs = append(segs, s.takeSegment())
+			}
+			return segs
+		}
+		x.spare = give(256 / segBuckets)
+		var hashes []uint64
+		for len(hashes) < 256*bucketSlots*loadNum/loadDen {
+			if h := r.Uint64(); x.insert(h, uint64(1000+len(hashes))) {
+				hashes = append(hashes, h)
+			}
+		}
+		for x.start(x.nextSize(), nil); x.old.n != 0; x.move(1) {
+			if !x.starved {
+				continue
+			}
+			starved++
+			for i, h := range hashes {
+				if x.locate(h, ref(1000+i)) == nil {
+					t.Fatalf("seed %d: an item of %d is lost", seed, len(hashes))
+				}
+			}
+			x.start(0, give(1))
+		}
+		for i, h := range hashes {
+			x.remove(h, x.locate(h, ref(1000+i)))
+		}
+		x.shrink()
+		for _, seg := range x.spare {
+			s.freeSegment(seg)
+		}
+	}
+	if starved == 0 {
+		t.Error("no index starved")
+	}
+}
+
+// TestWishOfTheSlowerLoop: when two loops want to grow the same index, the one that
+// comes late must not have it grow again at once.
+func TestWishOfTheSlowerLoop(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 1, Shards: 4})
+	x := &s.shards[0].index
+	x.items = x.grow
+	x.start(x.nextSize(), []uint32{s.takeSegment(), s.takeSegment()})
+	want := x.grow
+	if x.growLater(); x.grow != want {
+		t.Errorf("the index grows at %d items, not at %d", x.grow, want)
+	}
+	x.items = 0
 }
