@@ -48,7 +48,7 @@
 // size class, or into index segments, or is one piece of a large value. An item:
 //
 //	 0  stamp      8   slot sequence << 14 | slot
-//	 8  lengths    4   value length (22 bits), heat (2), key length (8)
+//	 8  lengths    4   value length (16 bits), group (6), heat (2), key length (8)
 //	12  bits       4   14 bits (item.go), access time in seconds (18)
 //	    large      8   references, value length      values from 16 KiB
 //	    cas        8   a token that the client chose

@@ -25,18 +25,18 @@ const (
 	// groupTableMax: up to here a table of 8 KiB tells the group, above a search,
 	// whose cost is small beside that of such a value.
 	groupTableMax = 64 << 10
-	groupShift    = 3
+	groupStep     = 3
 )
 
 // groups is Groups, made ready for lookups.
 type groups struct {
 	overhead, flagsSize int
 	bounds              []int
-	of                  [groupTableMax>>groupShift + 1]uint8 // by weight, rounded up
+	of                  [groupTableMax>>groupStep + 1]uint8 // by weight, rounded up
 }
 
 func newGroups(g Groups) (*groups, error) {
-	const unit = 1 << groupShift
+	const unit = 1 << groupStep
 	if len(g.Bounds) == 0 {
 		g.Bounds = []int{groupTableMax}
 	}
@@ -59,7 +59,7 @@ func newGroups(g Groups) (*groups, error) {
 
 // find returns the group of a weight, from 0.
 func (t *groups) find(weight int) int {
-	if at := uint(weight+1<<groupShift-1) >> groupShift; at < uint(len(t.of)) {
+	if at := uint(weight+1<<groupStep-1) >> groupStep; at < uint(len(t.of)) {
 		return int(t.of[at])
 	}
 	group, _ := slices.BinarySearch(t.bounds, weight)
@@ -78,16 +78,7 @@ func (t *groups) weight(keyLen, valueLen int, flags uint32) int {
 func (it Item) Weight() int { return it.s.groups.weight(it.keyLen(), it.ValueLen(), it.Flags()) }
 
 // Group is the item's group, from 1.
-func (it Item) Group() int {
-	if t := it.s.groups; it.bits()&(bitLarge|bitFlags) == 0 { // so the weight is within the table, or nearly
-		lengths := it.lengths()
-		weight := uint(t.overhead) + uint(lengths>>keyShift) + uint(lengths&valueMask)
-		if at := (weight + 1<<groupShift - 1) >> groupShift; at < uint(len(t.of)) {
-			return int(t.of[at]) + 1
-		}
-	}
-	return it.s.groups.find(it.Weight()) + 1
-}
+func (it Item) Group() int { return it.group() + 1 }
 
 // Heat is where an item stands by its age and use. Eviction decides for itself,
 // at the time it comes by; this is what statistics tell of it. The sweep changes
@@ -108,7 +99,7 @@ type counting uint8
 const (
 	countWeight counting = iota + 4
 	countSets
-	countEvicted
+	countEvicted // from here on what happens once in a while, see tally
 	countEvictedNonzero
 	countEvictedUnfetched
 	countEvictedActive
@@ -122,7 +113,8 @@ const (
 	countMovesWithinWarm
 
 	countings
-	totalsFrom = countSets // from here on ResetStats makes them 0
+	totalsFrom = countSets    // from here on ResetStats makes them 0
+	seldomFrom = countEvicted // from here on tally.seldom tells
 )
 
 // counts are the numbers of one group.
@@ -135,6 +127,7 @@ type counts [countings]int64
 type tally struct {
 	pending [MaxGroups]counts
 	dirty   uint64 // a bit for each group of which something is pending
+	seldom  uint64 // a bit for each group of which something from seldomFrom on is
 
 	_      [64]byte
 	mu     sync.Mutex // guards the rest
@@ -148,43 +141,44 @@ type tally struct {
 func (t *tally) count(group int, what counting) {
 	t.pending[group][what]++
 	t.dirty |= 1 << group
+	if what >= seldomFrom {
+		t.seldom |= 1 << group
+	}
 }
 
 // add counts an item that has come into the index.
 func (t *tally) add(it Item) (group int) {
-	weight := it.Weight()
-	group = it.s.groups.find(weight)
+	group = it.group()
 	c := &t.pending[group]
 	c[it.Heat()]++
-	c[countWeight] += int64(weight)
+	c[countWeight] += int64(it.Weight())
 	t.dirty |= 1 << group
 	return group
 }
 
 // take counts an item that has left the index.
-func (t *tally) take(it Item) (group int) {
-	weight := it.Weight()
-	group = it.s.groups.find(weight)
+func (t *tally) take(it Item) {
+	group := it.group()
 	c := &t.pending[group]
 	c[it.Heat()]--
-	c[countWeight] -= int64(weight)
+	c[countWeight] -= int64(it.Weight())
 	t.dirty |= 1 << group
-	return group
 }
 
-// replace counts an item that has come into the place of another.
+// replace counts an item that has come into the place of another, which most of
+// the time is much like it.
 func (t *tally) replace(old, it Item) {
-	weight := it.Weight()
-	if old.Weight() != weight || old.Heat() != it.Heat() {
+	const weighs = bitLarge | bitFlags // more than the lengths say
+	if old.lengths() != it.lengths() || (old.bits()|it.bits())&weighs != 0 {
 		t.take(old)
 		t.add(it)
 	}
-	t.count(it.s.groups.find(weight), countSets)
+	t.count(it.group(), countSets)
 }
 
 // reclaim counts a dead item that was found.
 func (t *tally) reclaim(it Item, what counting) {
-	group := it.Group() - 1
+	group := it.group()
 	t.count(group, what)
 	if !it.Fetched() {
 		t.count(group, countExpiredUnfetched)
@@ -193,7 +187,7 @@ func (t *tally) reclaim(it Item, what counting) {
 
 // evict counts an item that makes room, and how long it was not used.
 func (t *tally) evict(it Item, active bool, nowMS int64) {
-	group := it.Group() - 1
+	group := it.group()
 	t.count(group, countEvicted)
 	if it.ExpiresAtMS() != 0 {
 		t.count(group, countEvictedNonzero)
@@ -209,7 +203,7 @@ func (t *tally) evict(it Item, active bool, nowMS int64) {
 
 // spare counts an item that made no room because it was read.
 func (t *tally) spare(it Item) {
-	group := it.Group() - 1
+	group := it.group()
 	if it.Heat() == Warm {
 		t.count(group, countMovesWithinWarm)
 		return
@@ -220,14 +214,15 @@ func (t *tally) spare(it Item) {
 
 // reheat moves an item to another heat.
 func (t *tally) reheat(it Item, to Heat) {
-	group := it.Group() - 1
+	group := it.group()
 	t.pending[group][it.Heat()]--
 	t.pending[group][to]++
 	t.dirty |= 1 << group
 	it.setHeat(to)
 }
 
-// publish makes visible what was counted.
+// publish makes visible what was counted. Every turn that stored something does:
+// so it touches little of what was not counted.
 func (t *tally) publish() {
 	if t.dirty == 0 {
 		return
@@ -237,11 +232,18 @@ func (t *tally) publish() {
 	for ; t.dirty != 0; t.dirty &= t.dirty - 1 {
 		group := bits.TrailingZeros64(t.dirty)
 		pending, totals := &t.pending[group], &t.totals[group]
-		for i, n := range pending {
-			totals[i] += n
+		for i := range seldomFrom {
+			totals[i] += pending[i]
+			pending[i] = 0
 		}
-		*pending = counts{}
+		if t.seldom>>group&1 != 0 {
+			for i := seldomFrom; i < countings; i++ {
+				totals[i] += pending[i]
+				pending[i] = 0
+			}
+		}
 	}
+	t.seldom = 0
 	t.mu.Unlock()
 }
 

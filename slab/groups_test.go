@@ -57,6 +57,30 @@ func TestGroupsOfEqualBounds(t *testing.T) {
 	}
 }
 
+// TestGroupOfAnItem: what an item keeps of its group is what its weight says, also
+// when it was made again with more fields.
+func TestGroupOfAnItem(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: MinLimit, Loops: 1, Evict: true, Groups: testGroups})
+	h := s.Handle(0)
+	for i, n := range []int{0, 1, 33, 34, 35, 1000, largeMin - 1, largeMin, 70_000, 600_000} {
+		for _, flags := range []uint32{0, 1} {
+			k := h.Key(0, fmt.Append(nil, i, flags))
+			set(t, h, string(k.Bytes), make([]byte, n), Spec{Flags: flags, Evictable: true})
+			l := h.Lock(&k)
+			it, _ := l.Find(testStartMS)
+			moved, ok := l.Touch(it, testStartMS+1000)
+			if !ok {
+				t.Fatal("no memory")
+			}
+			want := s.groups.find(testGroups.Overhead+len(k.Bytes)+n+int(flags)*testGroups.FlagsSize) + 1
+			if moved.Group() != want || moved.ValueLen() != n || moved.Heat() != Hot {
+				t.Errorf("%d bytes, flags %d: group %d, length %d, heat %d, want group %d", n, flags, moved.Group(), moved.ValueLen(), moved.Heat(), want)
+			}
+			l.Unlock()
+		}
+	}
+}
+
 // groupStats publishes what all handles counted, and sums it.
 func groupStats(s *Store) []GroupStats {
 	for i := range s.handles {

@@ -16,12 +16,20 @@ const (
 	dbSize      = 2
 	tablePtr    = 8 // one piece reference
 	maxKeyLen   = 255
+	groupShift  = 16
+	valueMask   = 1<<groupShift - 1 // of a small item's value length
+	groupMask   = 63
 	heatShift   = 22
-	valueMask   = 1<<heatShift - 1 // of a small item's value length
 	heatMask    = 3
 	keyShift    = 24
 	accessShift = 14
 	accessMask  = 1<<(32-accessShift) - 1
+)
+
+// The fields of lengths hold what they must.
+const (
+	_ = uint(valueMask - (largeMin - 1))
+	_ = uint(groupMask - (MaxGroups - 1))
 )
 
 // The low bits of an item's second word. The first five say which optional
@@ -109,6 +117,9 @@ func (it Item) setAccessed(seconds uint32) {
 
 func (it Item) keyOffset() int { return int(keyOffsets[it.bits()&presence]) }
 func (it Item) keyLen() int    { return int(it.lengths() >> keyShift) }
+
+// group is the item's group, from 0.
+func (it Item) group() int { return int(it.lengths() >> groupShift & groupMask) }
 
 // Heat says where the item stands by its age and use.
 func (it Item) Heat() Heat     { return Heat(it.lengths() >> heatShift & heatMask) }
@@ -314,7 +325,9 @@ func (it Item) write(k *Key, spec *Spec, bits uint32) {
 		bits |= bitEvictable
 		heat = Hot
 	}
-	*it.u32(8) = uint32(len(k.Bytes))<<keyShift | uint32(heat)<<heatShift | n
+	g := it.s.groups
+	group := g.find(g.weight(len(k.Bytes), spec.ValueLen, spec.Flags))
+	*it.u32(8) = uint32(len(k.Bytes))<<keyShift | uint32(heat)<<heatShift | uint32(group)<<groupShift | n
 	*it.u32(12) = bits
 	if bits&presence != 0 {
 		it.writeOptional(k.DB, spec, bits)
