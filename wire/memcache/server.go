@@ -161,7 +161,10 @@ func (w *worker) noteNoreply() { w.noreply = string(w.request.Last()) == "norepl
 // find looks a locked key up, and counts what it did not find because of its
 // age or of flush_all.
 func (w *worker) find(l *slab.Locked) (slab.Item, bool) {
-	it, found := w.findAgain(l)
+	it, found := l.Find(w.now)
+	if found != slab.Hit || w.flushing {
+		it, found = w.absent(l, it, found)
+	}
 	if w.trace.streams&streamFetchers != 0 {
 		w.traceFetch(l.Key(), it, found)
 	}
@@ -172,11 +175,16 @@ func (w *worker) find(l *slab.Locked) (slab.Item, bool) {
 // tells once.
 func (w *worker) findAgain(l *slab.Locked) (slab.Item, slab.Lookup) {
 	it, found := l.Find(w.now)
+	if found != slab.Hit || w.flushing {
+		return w.absent(l, it, found)
+	}
+	return it, found
+}
+
+// absent is findAgain of what is not there, or is no more.
+func (w *worker) absent(l *slab.Locked, it slab.Item, found slab.Lookup) (slab.Item, slab.Lookup) {
 	switch found {
-	case slab.Hit:
-		if !w.flushing {
-			return it, slab.Hit
-		}
+	case slab.Hit: // and flushing
 		l.Remove(it)
 		w.count(getFlushed)
 		found = slab.Flushed
