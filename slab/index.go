@@ -2,6 +2,7 @@ package slab
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 	"unsafe"
 )
@@ -425,22 +426,24 @@ func (x *index) setGrow() {
 	x.grow = int(x.cur.n) * bucketSlots * loadNum / loadDen
 }
 
-// growLater puts the next wish off: there was no memory.
-func (x *index) growLater() { x.grow, x.starved = x.items+x.items/32+1, false }
+// growLater puts the next wish off: there was no memory, or another loop was faster.
+func (x *index) growLater() { x.grow, x.starved = max(x.grow, x.items+x.items/32+1), false }
 
 // shrink gives back what an empty index does not need.
 func (x *index) shrink() {
 	if x.items != 0 || x.old.n != 0 || x.cur.n == segBuckets {
 		return
 	}
-	for _, seg := range append(x.spare, x.cur.segs...) {
-		if seg != x.store.zeroSeg {
+	segs := slices.DeleteFunc(append(x.spare, x.cur.segs...), func(seg uint32) bool { return seg == x.store.zeroSeg })
+	x.spare = segs[:min(1, len(segs))] // which no other loop gets meanwhile
+	for _, seg := range segs[len(x.spare):] {
+		x.store.freeSegment(seg)
+	}
+	for i, seg := range x.spare {
+		if lower := x.store.lowerSegment(seg); lower != 0 {
+			x.spare[i] = lower
 			x.store.freeSegment(seg)
 		}
-	}
-	x.spare = x.spare[:0]
-	if seg := x.store.takeSegment(); seg != 0 {
-		x.spare = append(x.spare, seg)
 	}
 	x.cur = x.store.newTable(segBuckets)
 	x.setGrow()
