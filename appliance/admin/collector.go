@@ -30,7 +30,7 @@ func newCollector(s *Server) *collector {
 		up:      prometheus.NewDesc("memcached_up", "1: the server answers.", nil, nil),
 		version: prometheus.NewDesc("memcached_version", "The version of memcached whose replies are given.", []string{"version"}, nil),
 		build:   prometheus.NewDesc("panda_build_info", "The version of panda.", []string{"version"}, nil),
-		memory:  prometheus.NewDesc("panda_memory_bytes", "Memory of the store, by use; their sum is its limit.", []string{"use"}, nil),
+		memory:  prometheus.NewDesc("panda_memory_bytes", "Memory of the store, by use; their sum is its limit, and more while it shrinks to a smaller one.", []string{"use"}, nil),
 		scrape:  prometheus.NewDesc("panda_scrape_duration_seconds", "How long these statistics took.", nil, nil),
 	}
 	shared := map[string]*prometheus.Desc{}
@@ -86,7 +86,7 @@ func (c *collector) ask() (out []prometheus.Metric) {
 	memory := source.Memory()
 	add(c.memory, gauge, float64(memory.IndexBytes), "index")
 	add(c.memory, gauge, float64(memory.UsedBytes-memory.IndexBytes), "items")
-	add(c.memory, gauge, float64(memory.LimitBytes-memory.UsedBytes), "free")
+	add(c.memory, gauge, float64(max(0, memory.LimitBytes-memory.UsedBytes)), "free")
 	if source.Histograms != nil {
 		for _, h := range source.Histograms() {
 			out = append(out, h.metric())

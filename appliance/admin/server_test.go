@@ -103,6 +103,19 @@ func do(t *testing.T, s *Server, method, path, host string) (int, string) {
 
 func get(t *testing.T, s *Server, path string) (int, string) { return do(t, s, "GET", path, "") }
 
+// TestMemoryWhileItShrinks: after cache_memlimit more is used than the limit for
+// a while; then nothing is free, and not less than nothing.
+func TestMemoryWhileItShrinks(t *testing.T) {
+	from := source()
+	from.Memory = func() slab.Stats { return slab.Stats{LimitBytes: 100, UsedBytes: 130, IndexBytes: 10} }
+	_, text := get(t, start(t, from), "/metrics")
+	for _, line := range []string{`panda_memory_bytes{use="free"} 0`, `panda_memory_bytes{use="index"} 10`, `panda_memory_bytes{use="items"} 120`} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("no %s in\n%s", line, text)
+		}
+	}
+}
+
 // TestEveryNameOfTheExporter: testdata/exporter-names.txt lists what
 // prometheus/memcached_exporter shows of a server without extstore and proxy.
 func TestEveryNameOfTheExporter(t *testing.T) {
