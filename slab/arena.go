@@ -100,6 +100,9 @@ func (s *Store) takeRun(class, domain uint8, q queue, owner ref, kept bool) uint
 	r := &a.runs[id]
 	r.class, r.domain, r.next, r.prev = class, domain, 0, 0
 	a.enqueue(id, q)
+	if q == queueSmall {
+		s.turnover.take(a.limit, s.seconds(s.nowMS.Load()))
+	}
 	atomic.StoreUint64(&r.owner, uint64(owner))
 	return id
 }

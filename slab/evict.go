@@ -120,6 +120,8 @@ type victim struct {
 
 	hot, cold int // items that were used, and that were not
 
+	now, idleMax uint32 // seconds; what is idle for longer outlived its use, see turnover
+
 	// The items that the walk looks at next, and their hashes.
 	stamps [scanAhead]uint64
 	hashes [scanAhead]uint64
@@ -131,6 +133,9 @@ func (s *Store) nextVictim(v *victim) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.victims++
+	v.nowMS, v.hot, v.cold = s.nowMS.Load(), 0, 0
+	v.now = s.seconds(v.nowMS)
+	v.idleMax = s.turnover.idleMax(v.now)
 	small, main, fixed := &a.queues[queueSmall], &a.queues[queueMain], &a.queues[queueFixed]
 	total := small.runs + main.runs
 	target := min(total/smallShare+small.classes, total/2)
@@ -138,7 +143,7 @@ func (s *Store) nextVictim(v *victim) bool {
 	switch {
 	case fixed.runs > 0 && v.fixed < fixedChunks && (total == 0 || a.victims%fixedEvery == 0):
 		id = fixed.oldest
-	case main.runs == 0 || small.runs > target && !s.mainIsColder():
+	case main.runs == 0 || small.runs > target && !s.mainIsIdle(v, main.oldest):
 		id = small.oldest
 	default:
 		id = main.oldest
@@ -148,39 +153,7 @@ func (s *Store) nextVictim(v *victim) bool {
 	}
 	r := &a.runs[id]
 	v.run, v.class, v.domain, v.queue = id, r.class, r.domain, r.queue
-	v.nowMS, v.hot, v.cold = s.nowMS.Load(), 0, 0
 	return true
-}
-
-const (
-	// warmthOne is the warmth of a queue in whose last runs everything was used;
-	// warmthWeight is how many runs that is an average of.
-	warmthOne    = 1 << 16
-	warmthWeight = 4
-	// warmthCold is cold whatever the other queue is.
-	warmthCold = warmthOne / 16
-	// mainUnseen is how many victims may come from elsewhere before main is looked
-	// at again, lest what was once warm is believed to be so for ever.
-	mainUnseen = 8
-)
-
-// mainIsColder reports whether main runs are used less than small ones: a load of
-// another kind has come, or one that reads nothing soon. Then they make room, as
-// the oldest. The arena is locked.
-func (s *Store) mainIsColder() bool {
-	s.unseen++
-	return s.warmth[queueMain] <= max(warmthCold, s.warmth[queueSmall]/2) || s.unseen > mainUnseen
-}
-
-// note takes what a walk found into its queue's warmth.
-func (s *Store) note(v *victim) {
-	if v.queue == queueMain {
-		s.unseen = 0
-	}
-	if n := v.hot + v.cold; n > 0 {
-		w := &s.warmth[v.queue]
-		*w += (warmthOne*v.hot/n - *w) / warmthWeight
-	}
 }
 
 // reclaimVictim evicts what is cold in a run and moves the rest to main runs, so
@@ -197,7 +170,6 @@ func (s *Store) reclaimVictim(v *victim) bool {
 		return false
 	}
 	s.scan(v)
-	s.note(v)
 	free := s.endScan(l, v)
 	return !s.evicts && free > before
 }
@@ -206,10 +178,8 @@ func (s *Store) reclaimVictim(v *victim) bool {
 // first piece decides for the others.
 func (s *Store) reclaimPiece(v *victim) {
 	if s.evictOwner(v, &s.arena.runs[v.run].owner, 0, runRef(v.run)) == gone {
-		s.note(v)
 		return
 	}
-	s.note(v)
 	q := v.queue
 	if q == queueSmall {
 		q = queueMain
@@ -393,7 +363,7 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	case it.Large() && atomic.LoadUint32(it.references()) > 1:
 		v.hot++
 		return kept // a pinned value is in use, and gives no memory back
-	case *slot&freqMask != 0 && !v.all:
+	case *slot&freqMask != 0 && !v.all && !(v.queue == queueMain && idleSeconds(v.now, it.accessed()) > v.idleMax):
 		v.hot++
 		if v.queue == queueSmall {
 			*slot = *slot&^freqMask | *slot&freqMask>>1&freqMask

@@ -78,9 +78,8 @@ type Store struct {
 	reclaiming  sync.Mutex   // one search for memory at a time: there is one victim
 	victim      victim       // of the search
 	looked      atomic.Int64 // chunks that searches ever looked at
-	unseen      int          // victims since the last main one
-	warmth      [queueCount]int
-	evictTally  tally // its pending belongs to reclaiming
+	turnover    turnover     // guarded by the arena's lock
+	evictTally  tally        // its pending belongs to reclaiming
 	evictedIdle evictedIdles
 	crawler     crawler
 	segments    segments
@@ -140,7 +139,6 @@ func New(c Config) (*Store, error) {
 		return nil, errors.Join(err, s.releaseArena())
 	}
 	s.openDomains(&c)
-	s.warmth[queueMain] = warmthOne
 	if err := s.openShards(); err != nil {
 		return nil, errors.Join(err, s.releaseArena())
 	}
