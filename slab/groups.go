@@ -147,13 +147,12 @@ func (t *tally) count(group int, what counting) {
 }
 
 // add counts an item that has come into the index.
-func (t *tally) add(it Item) (group int) {
-	group = it.group()
+func (t *tally) add(it Item) {
+	group := it.group()
 	c := &t.pending[group]
 	c[it.Heat()]++
 	c[countWeight] += int64(it.Weight())
 	t.dirty |= 1 << group
-	return group
 }
 
 // take counts an item that has left the index.
@@ -163,17 +162,6 @@ func (t *tally) take(it Item) {
 	c[it.Heat()]--
 	c[countWeight] -= int64(it.Weight())
 	t.dirty |= 1 << group
-}
-
-// replace counts an item that has come into the place of another, which most of
-// the time is much like it.
-func (t *tally) replace(old, it Item) {
-	const weighs = bitLarge | bitFlags // more than the lengths say
-	if old.lengths() != it.lengths() || (old.bits()|it.bits())&weighs != 0 {
-		t.take(old)
-		t.add(it)
-	}
-	t.count(it.group(), countSets)
 }
 
 // reclaim counts a dead item that was found.

@@ -161,6 +161,12 @@ func (it Item) Value() []byte {
 // Size is the memory that the item asks for, in bytes: header, key, value.
 func (it Item) Size() int { return it.headSize() + it.pieceBytes() }
 
+// alike reports whether two items are of the same size, group, weight and heat. If
+// not it may be so all the same.
+func (it Item) alike(other Item) bool {
+	return it.lengths() == other.lengths() && (it.bits()^other.bits())&presence == 0 && !it.has(bitLarge)
+}
+
 func (it Item) headSize() int {
 	n := it.valueOffset()
 	if it.has(bitLarge) {

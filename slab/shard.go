@@ -139,8 +139,11 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 		if sh.deadKind(old, nowMS) != 0 {
 			sh.countDead(&l.h.tally, old)
 		}
-		sh.counts.bytes -= int64(old.Size())
-		l.h.tally.replace(old, it)
+		if !it.alike(old) {
+			sh.counts.bytes += int64(it.Size() - old.Size())
+			l.h.tally.take(old)
+			l.h.tally.add(it)
+		}
 		old.setStamp(0)
 		l.discard(old)
 		*l.slot = *l.slot&^refMask | uint64(r)
@@ -152,10 +155,11 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 			return 0
 		}
 		l.looked = false // the insert may have moved what Find saw
-		l.h.tally.count(l.h.tally.add(it), countSets)
+		sh.counts.bytes += int64(it.Size())
+		l.h.tally.add(it)
 	}
+	l.h.tally.count(it.group(), countSets)
 	sh.counts.totalItems++
-	sh.counts.bytes += int64(it.Size())
 	sh.commit(KindSet, l.k.Slot, it)
 	return it.CAS()
 }
