@@ -137,7 +137,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			host = name
 		}
 		switch {
-		case !loopback(host):
+		case host != "" && !loopback(host): // HTTP/1.0 of a health check may name none; a browser always does
 			http.Error(w, "this port answers to localhost only", http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")

@@ -271,6 +271,23 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestHealthChecksWithoutHost: load balancers ask in HTTP/1.0, with no Host.
+func TestHealthChecksWithoutHost(t *testing.T) {
+	c, err := net.Dial("tcp", start(t, source()).Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, "GET /healthz HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.0 200 OK\r\n") || !strings.HasSuffix(string(reply), "\r\n\r\nok\n") {
+		t.Errorf("%q %v", reply, err)
+	}
+}
+
 func TestOnlyLoopback(t *testing.T) {
 	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "10.1.2.3:0", "localhost.example:0", "127.0.0.1.example:0"} {
 		if s, err := Listen(address, source(), slog.New(slog.DiscardHandler)); !errors.Is(err, ErrNotLoopback) {
