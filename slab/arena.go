@@ -56,7 +56,8 @@ type arena struct {
 	index int    // of these, cut into index segments
 	limit int    // runs that may be in use
 	// ceiling is the limit, or what was in use when the limit shrank: until ticks
-	// have evicted the difference, memory may be exchanged but not added.
+	// have evicted the difference, or clients removed it, memory may be exchanged but
+	// not added.
 	ceiling int
 	queues  [queueCount]runQueue
 	victims uint32 // how many runs eviction has asked for

@@ -70,3 +70,22 @@ func TestFewThatMayGo(t *testing.T) {
 		t.Errorf("%d evictions, %d items", st.Evictions, st.Items)
 	}
 }
+
+// TestSmallerLimitWithoutEviction: what clients remove is not stored again beyond
+// the new limit.
+func TestSmallerLimitWithoutEviction(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 16 << 20, Loops: 1})
+	h := s.Handle(0)
+	fillUp(t, h, "a", 1000, Spec{})
+	if err := s.SetLimit(8 << 20); err != nil {
+		t.Fatal(err)
+	}
+	s.FlushAll()
+	for range 100 {
+		h.Tick(testStartMS)
+	}
+	count := fillUp(t, h, "b", 1000, Spec{})
+	if st := s.Stats(); count < 5000 || st.UsedBytes > st.LimitBytes {
+		t.Errorf("%d items: %d bytes are used, the limit is %d", count, st.UsedBytes, st.LimitBytes)
+	}
+}

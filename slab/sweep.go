@@ -90,6 +90,8 @@ func (h *Handle) Tick(nowMS int64) {
 		if h.id == 0 {
 			s.rememberMore()
 		}
+	} else {
+		s.overLimit() // clients make it less
 	}
 	s.tickMemory()
 	h.sweepOn(nowMS)
