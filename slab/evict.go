@@ -3,7 +3,6 @@ package slab
 import (
 	"math/bits"
 	"sync/atomic"
-	"unsafe"
 )
 
 const (
@@ -253,10 +252,7 @@ func (s *Store) scanForesee(v *victim, i uint16, c ref) {
 	}
 	sh.mu.Unlock()
 	if v.stamps[i] != 0 {
-		t, at := sh.index.hint.Load(), uint32(0)
-		at = home(v.hashes[i], t.n)
-		seg := atomic.LoadUint32(&t.segs[at/segBuckets])
-		prefetch(unsafe.Add(s.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift))
+		prefetch(sh.index.foresee(v.hashes[i]))
 		s.ghosts.foresee(v.hashes[i])
 	}
 }

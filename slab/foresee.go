@@ -14,7 +14,8 @@ import (
 // an item's first line and its bucket's are the two cache misses of a request.
 func (h *Handle) Foresee(keys []Key) {
 	for i := range keys {
-		prefetch(h.foreseeBucket(&keys[i]))
+		k := &keys[i]
+		prefetch(h.s.shards[k.Slot&h.s.shardMask].index.foresee(k.Hash))
 	}
 	for i := range keys {
 		if p := h.foreseeItem(&keys[i]); p != nil {
@@ -24,13 +25,13 @@ func (h *Handle) Foresee(keys []Key) {
 	}
 }
 
-// foreseeBucket is where k's bucket most likely is, without the shard's lock: an
+// foresee is where a hash's bucket most likely is, without the shard's lock: an
 // index that grows may have it elsewhere yet.
-func (h *Handle) foreseeBucket(k *Key) bucket {
-	t := h.s.shards[k.Slot&h.s.shardMask].index.hint.Load()
-	at := home(k.Hash, t.n)
+func (x *index) foresee(hash uint64) bucket {
+	t := x.hint.Load()
+	at := home(hash, t.n)
 	seg := atomic.LoadUint32(&t.segs[at/segBuckets])
-	return unsafe.Add(h.s.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift)
+	return unsafe.Add(x.store.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift)
 }
 
 // foreseeItem is where k's item is, or another one with much the same hash. Of

@@ -8,7 +8,7 @@ import (
 // ghosts remembers hashes of items that were evicted before they were read
 // again. One that comes back counts as read once. An entry is 16 bits of the hash
 // in one of the words that others choose; a word is the last four that went there.
-// A wrong match is one in 16,000, and costs an undeserved second chance.
+// A wrong match is one in 8,000, and costs an undeserved second chance.
 type ghosts struct {
 	table atomic.Pointer[ghostTable]
 	// unused runs wait until nobody can be reading the table that had them.

@@ -362,7 +362,7 @@ func TestForeseeFindsNearlyAll(t *testing.T) {
 		k := h.Key(0, fmt.Append(nil, i))
 		l := h.Lock(&k)
 		it, _ := l.Find(testStartMS)
-		home := h.foreseeBucket(&k)
+		home := l.sh.index.foresee(k.Hash)
 		if in := uintptr(unsafe.Pointer(l.slot)) - uintptr(home); in >= 1<<bucketShift {
 			away++
 		}
