@@ -317,6 +317,8 @@ func checkRuns(t testing.TB, s *Store) {
 		}
 		sh.mu.Unlock()
 	}
+	s.arena.mu.Lock() // the populator may be at work
+	defer s.arena.mu.Unlock()
 	var queued [queueCount]int
 	for id := range s.arena.runs[:s.arena.fresh] {
 		r := &s.arena.runs[id]

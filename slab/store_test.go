@@ -109,6 +109,8 @@ func checkEmpty(t testing.TB, s *Store) {
 	if st.Items != 0 || st.Bytes != 0 {
 		t.Errorf("%d items of %d bytes left", st.Items, st.Bytes)
 	}
+	s.arena.mu.Lock() // the populator may be at work
+	defer s.arena.mu.Unlock()
 	for id := range s.arena.runs[:s.arena.fresh] {
 		r := &s.arena.runs[id]
 		if r.class == classPiece || r.class < maxClasses && r.free != s.classes.cap[r.class] {
