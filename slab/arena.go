@@ -142,7 +142,7 @@ func (h *Handle) allocRun(owner ref, q queue) (ref, error) {
 		if id := h.s.takeRun(classPiece, 0, q, owner, false); id != 0 {
 			return runRef(id), nil
 		}
-		if !h.s.reclaim() {
+		if !h.s.reclaim(&h.spent) {
 			break
 		}
 	}

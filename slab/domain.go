@@ -106,7 +106,7 @@ func (h *Handle) allocSlow(class uint8, d *domain) (ref, error) {
 				return r, nil
 			}
 		}
-		if !h.s.reclaim() {
+		if !h.s.reclaim(&h.spent) {
 			break
 		}
 	}

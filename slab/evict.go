@@ -13,6 +13,11 @@ const (
 	// may yield nothing, because all is hot, before a run has to: about a millisecond.
 	reclaimPatience = 16
 	patienceChunks  = 4096
+	// reservePatience is the same, in chunks, for all searches of one reservation, of
+	// which a large value needs many: two milliseconds. A run counts as runChunks at
+	// least, since to copy large items takes time, too.
+	reservePatience = 16 << 10
+	runChunks       = 256
 	// smallShare: small runs are 1/smallShare of all, beside one for each class,
 	// so that what is new gets its time where classes are many and runs few.
 	smallShare = 10
@@ -66,8 +71,9 @@ func (s *Store) attempts() int {
 // belong, and stops behind the first that yielded something. So all classes age at
 // the same rate, and memory goes where it is asked for. It reports whether
 // anything was freed. No shard and no list is locked. A store that may not evict
-// only finds what is dead.
-func (s *Store) reclaim() bool {
+// only finds what is dead. spent is what searches for the same purpose have looked at
+// in vain, in chunks.
+func (s *Store) reclaim(spent *int) bool {
 	s.reclaiming.Lock()
 	defer s.reclaiming.Unlock()
 	s.evicting.Store(true)
@@ -81,9 +87,10 @@ func (s *Store) reclaim() bool {
 		if !s.nextVictim(v) {
 			return false
 		}
-		v.all = tried >= reclaimPatience || chunks >= patienceChunks
+		v.all = tried >= reclaimPatience || chunks >= patienceChunks || *spent >= reservePatience
+		n := 0
 		if v.class < maxClasses {
-			n := int(s.classes.cap[v.class])
+			n = int(s.classes.cap[v.class])
 			chunks += n
 			if v.queue == queueFixed {
 				v.fixed += n
@@ -93,6 +100,7 @@ func (s *Store) reclaim() bool {
 		if s.reclaimVictim(v) || s.runsInUse() < before {
 			return true
 		}
+		*spent += max(n, runChunks)
 		tried++
 	}
 	return false

@@ -89,3 +89,23 @@ func TestSmallerLimitWithoutEviction(t *testing.T) {
 		t.Errorf("%d items: %d bytes are used, the limit is %d", count, st.UsedBytes, st.LimitBytes)
 	}
 }
+
+// TestLargeValueAmongHotItems: a value of many runs does not wait for each of them.
+func TestLargeValueAmongHotItems(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 32 << 20, Loops: 1, Evict: true})
+	h := s.Handle(0)
+	n := 0
+	for ; s.Stats().Evictions == 0; n++ {
+		set(t, h, fmt.Sprint(n), value(1, 100), Spec{Evictable: true})
+	}
+	for range 3 {
+		for i := range n {
+			get(h, fmt.Sprint(i), testStartMS)
+		}
+	}
+	v := value(2, 1<<20)
+	_, chunks := looks(s, func() { set(t, h, "large", v, Spec{Evictable: true}) })
+	if evicted := 20 * 500; chunks > reservePatience+patienceChunks+evicted {
+		t.Errorf("one set looked at %d chunks", chunks)
+	}
+}

@@ -31,6 +31,7 @@ func (h *Handle) Key(db uint16, b []byte) Key {
 // is called while no shard is locked. Fill it by WriteAt or Segment, then Put
 // or Discard it. The errors are ErrNoMemory and ErrTooLarge.
 func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
+	h.spent = 0
 	if !h.s.evicts && h.s.shards[k.Slot&h.s.shardMask].full.Load() {
 		h.s.outOfMemory.Add(1)
 		return Item{}, h.refused(k, &spec, ErrNoMemory)
@@ -124,7 +125,8 @@ func (s *Store) dropLarge(it Item) {
 // MakeRoom evicts something, so that a small allocation is likely to succeed.
 // No shard is locked.
 func (h *Handle) MakeRoom() error {
-	if h.s.reclaim() {
+	h.spent = 0
+	if h.s.reclaim(&h.spent) {
 		return nil
 	}
 	return ErrNoMemory

@@ -119,10 +119,11 @@ func (h *Handle) grow(sh *shard) {
 	if !want {
 		return
 	}
+	h.spent = 0
 	segs := make([]uint32, 0, need)
 	for len(segs) < cap(segs) {
 		seg := h.s.takeSegment()
-		if seg == 0 && !h.s.reclaim() {
+		if seg == 0 && !h.s.reclaim(&h.spent) {
 			break
 		}
 		if seg != 0 {

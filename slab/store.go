@@ -100,6 +100,8 @@ type Handle struct {
 	spare      ref
 	spareClass uint8
 
+	spent int // patience that searches for the reservation at hand have used up
+
 	tally tally
 	_     [64]byte
 }

@@ -168,9 +168,9 @@ const (
 
 // enforceLimit brings a store whose limit shrank nearer to it.
 func (s *Store) enforceLimit() {
-	from := s.looked.Load()
+	from, spent := s.looked.Load(), 0
 	for range enforceRuns {
-		if s.looked.Load()-from > enforceChunks || !s.overLimit() || !s.reclaim() {
+		if s.looked.Load()-from > enforceChunks || !s.overLimit() || !s.reclaim(&spent) {
 			return
 		}
 	}
