@@ -214,8 +214,8 @@ func (h *Handle) sweepShard(sh *shard, budget int) (done bool, buckets int) {
 	switch {
 	case x.old.n != 0:
 		moved := x.moved
-		x.move(budget) // while it moves, its next round is soon enough for ticks
-		done = w.left == 0 || x.moved == moved && x.old.n != 0
+		x.move(budget)
+		done = x.old.n != 0 && x.moved == moved // it lacks memory: its next round is soon enough
 		buckets, sh.sweepAt = budget, 0
 	case x.items == 0:
 		x.shrink()

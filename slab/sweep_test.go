@@ -120,3 +120,30 @@ func benchTick(b *testing.B, dead bool) {
 		h.Tick(nowMS)
 	}
 }
+
+// TestSweepOfMovingIndex: an index that moves is swept in the same round as the
+// others, though nobody stores anything that would have it move.
+func TestSweepOfMovingIndex(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 64 << 20, Shards: 16, Loops: 1})
+	h := s.Handle(0)
+	const dead = 1000
+	mortals(t, h, dead, Spec{ExpiresAtMS: testStartMS + 1})
+	living := 0
+	for x := &s.shards[0].index; x.old.n == 0 || x.cur.n < 1000; living++ {
+		if living == 1_000_000 {
+			t.Fatal("no index moves")
+		}
+		set(t, h, fmt.Sprint(living), []byte("v"), Spec{})
+	}
+	work := 0
+	for i := range s.shards {
+		x := &s.shards[i].index
+		work += int(x.old.n + x.cur.n + sweepLocked)
+	}
+	for range 2 + (work+dead)/sweepWork {
+		h.Tick(testStartMS + 1)
+	}
+	if got := s.Stats().Items; got != int64(living) {
+		t.Errorf("%d items after a round, want %d", got, living)
+	}
+}
