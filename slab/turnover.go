@@ -51,7 +51,7 @@ func (s *Store) mainIsIdle(v *victim, id uint32) bool {
 	r := &s.arena.runs[id]
 	if r.class == classPiece {
 		owner := atomic.LoadUint64(&r.owner)
-		return owner != 0 && !s.isUsed(v, s.item(ref(owner)))
+		return owner != 0 && !s.isUsed(v, s.item(ref(owner)), &r.owner, owner)
 	}
 	chunks := s.classes.cap[r.class]
 	step := max(1, chunks/turnoverSample)
@@ -62,15 +62,16 @@ func (s *Store) mainIsIdle(v *victim, id uint32) bool {
 		if stamp&pieceMark != 0 {
 			it = s.item(ref(stamp &^ pieceMark))
 		}
-		if stamp != 0 && s.isUsed(v, it) {
+		if stamp != 0 && s.isUsed(v, it, word, stamp) {
 			return false
 		}
 	}
 	return true
 }
 
-// isUsed reports whether an item was used lately. One whose shard is busy is.
-func (s *Store) isUsed(v *victim, it Item) bool {
+// isUsed reports whether an item was used lately. One whose shard is busy is. The
+// word that named the item, its stamp or a piece's owner, was as given.
+func (s *Store) isUsed(v *victim, it Item, word *uint64, was uint64) bool {
 	stamp := it.loadStamp()
 	if stamp == 0 || stamp&pieceMark != 0 {
 		return false
@@ -80,5 +81,5 @@ func (s *Store) isUsed(v *victim, it Item) bool {
 		return true
 	}
 	defer sh.mu.Unlock()
-	return it.loadStamp() == stamp && idleSeconds(v.now, it.accessed()) <= v.idleMax
+	return atomic.LoadUint64(word) == was && it.loadStamp() == stamp && idleSeconds(v.now, it.accessed()) <= v.idleMax
 }
