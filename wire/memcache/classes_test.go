@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -159,6 +160,33 @@ func TestStatsSizesIsSetAtTheStart(t *testing.T) {
 	config.Settings.TrackSizes = true
 	p = newRig(t, config).dial()
 	p.want("set a 0 0 2\r\nok\r\nstats sizes\r\n", "STORED\r\nSTAT 64 1\r\nEND\r\n")
+}
+
+// TestStatsSizesOfLargeItems: a large -I costs no memory by itself, and the list is
+// made a part at a time, in order.
+func TestStatsSizesOfLargeItems(t *testing.T) {
+	config := Config{Settings: DefaultSettings(), ItemSizeMax: 1 << 30}
+	config.Settings.TrackSizes = true
+	p := newRig(t, config).dial()
+	want := ""
+	for i, size := range []int{10, 100, 40_000, 70_000, 70_010, 3_000_000} {
+		p.send(fmt.Sprintf("set k%d 0 0 %d noreply\r\n%s\r\n", i, size, strings.Repeat("v", size)))
+	}
+	for _, row := range []string{"96 1", "192 1", "40064 1", "70080 2", "3000064 1"} {
+		want += "STAT " + row + "\r\n"
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := p.send("stats sizes\r\n")
+	runtime.ReadMemStats(&after)
+	if got != want+replyEnd {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 2<<20 {
+		t.Errorf("%d bytes of memory", n)
+	}
+	p.out.Cap = 1 // the list stops behind each part
+	p.want("stats sizes\r\n", want+replyEnd)
 }
 
 // TestStatsOfNoStorage: both originals are built with extstore.

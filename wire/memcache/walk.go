@@ -5,15 +5,20 @@ import (
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
 )
 
-// walkBuckets is how many buckets of the index a step of a walk locks and looks
-// at: about 50 items.
-const walkBuckets = 8
+const (
+	// walkBuckets is how many buckets of the index a step of a walk locks and looks
+	// at: about 50 items.
+	walkBuckets = 8
+	// walkWork is what a step costs of a turn: an item is half a look-up.
+	walkWork = 24
+)
 
 // itemWalk is a list on its way that takes a look at all items.
 type itemWalk struct {
 	at    slab.Cursor
 	ended bool // before the last item
 	visit func(*itemWalk, slab.Item) bool
+	more  func(*itemWalk) bool // nil, or lists a part of what was counted when all was visited; false: the last
 	end   func(*itemWalk)
 
 	// Of cachedump.
@@ -23,7 +28,7 @@ type itemWalk struct {
 	dumps   bool
 	classes uint64 // bit n: items of slab class n are shown
 
-	sizes []uint32 // items by weight, in steps of sizesStep
+	sizes *sizeCounts
 }
 
 // startWalk begins a list; the end of the line stays unread until it is done.
@@ -37,8 +42,11 @@ func (s *session) startWalk(walk *itemWalk) progress {
 func (s *session) walkOn() (n int, p progress) {
 	w, walk := s.worker, s.walk
 	for {
-		w.work -= walkBuckets
+		w.work -= walkWork
 		done := w.handle.Walk(&walk.at, w.now, walkBuckets, func(it slab.Item) bool { return walk.visit(walk, it) })
+		if done && walk.more != nil {
+			done = !walk.more(walk)
+		}
 		switch {
 		case done || walk.ended:
 			if !walk.dumps { // whose work is charged item by item
@@ -112,7 +120,34 @@ func (w *worker) cachedumpItem(walk *itemWalk, it slab.Item) bool {
 	return !walk.ended
 }
 
-const sizesStep = 32 // bytes
+const (
+	sizesStep  = 32   // bytes
+	sizesWork  = 256  // of a turn, for a block's list
+	sizesBlock = 1024 // steps counted side by side: the sizes that differ by less than 32 KiB
+)
+
+// sizeCounts are numbers of items by weight, in steps of sizesStep. Blocks come
+// when there is an item for them, so that a large -I costs nothing by itself.
+type sizeCounts struct {
+	blocks [][]uint32
+	next   int // the block that is listed next, after the walk
+}
+
+func newSizeCounts(itemSizeMax int) *sizeCounts {
+	return &sizeCounts{blocks: make([][]uint32, itemSizeMax/sizesStep/sizesBlock+1)}
+}
+
+func (c *sizeCounts) count(weight int) {
+	at := (weight + sizesStep - 1) / sizesStep
+	block := at / sizesBlock
+	if block >= len(c.blocks) {
+		return
+	}
+	if c.blocks[block] == nil {
+		c.blocks[block] = make([]uint32, sizesBlock)
+	}
+	c.blocks[block][at%sizesBlock]++
+}
 
 // sizes tells how many items there are of each size. memcached counts only what
 // was stored since that was switched on; we look at what is there.
@@ -123,27 +158,37 @@ func (s *session) sizes() progress {
 		w.say("STAT sizes_status disabled\r\n")
 		return w.say(replyEnd)
 	}
-	walk := &itemWalk{sizes: make([]uint32, server.config.ItemSizeMax/sizesStep+1)}
+	walk := &itemWalk{sizes: newSizeCounts(server.config.ItemSizeMax)}
 	walk.visit = func(walk *itemWalk, it slab.Item) bool {
-		if at := (it.Weight() + sizesStep - 1) / sizesStep; at < len(walk.sizes) {
-			walk.sizes[at]++
-		}
+		walk.sizes.count(it.Weight())
 		return true
 	}
-	walk.end = w.endSizes
+	walk.more = w.listSizes
+	walk.end = func(*itemWalk) { w.say(replyEnd) }
 	return s.startWalk(walk)
 }
 
-func (w *worker) endSizes(walk *itemWalk) {
-	l := statList(w.out.Buf)
-	for i, n := range walk.sizes {
-		if n != 0 {
-			var digits [numberMax]byte
-			l.u(string(ascii.AppendUint(digits[:0], uint64(i*sizesStep))), uint64(n))
+// listSizes lists a block, and reports whether more follow.
+func (w *worker) listSizes(walk *itemWalk) bool {
+	c := walk.sizes
+	for ; c.next < len(c.blocks); c.next++ {
+		block := c.blocks[c.next]
+		if block == nil {
+			continue
 		}
+		l := statList(w.out.Buf)
+		for i, n := range block {
+			if n != 0 {
+				var digits [numberMax]byte
+				l.u(string(ascii.AppendUint(digits[:0], uint64((c.next*sizesBlock+i)*sizesStep))), uint64(n))
+			}
+		}
+		w.out.Buf = l
+		w.work -= sizesWork
+		c.next++
+		return c.next < len(c.blocks)
 	}
-	w.out.Buf = l
-	w.say(replyEnd)
+	return false
 }
 
 // enableSizes switches `stats sizes` on, which in memcached needs tokens.
