@@ -290,10 +290,12 @@ func (s *Store) GroupStats(dst []GroupStats) []GroupStats {
 	return dst
 }
 
+// stats makes numbers of sums. A current value is below 0 for the moment between
+// what two loops publish, when one removed what the other has just stored.
 func (c *counts) stats() GroupStats {
 	return GroupStats{
-		Hot: c[Hot], Warm: c[Warm], Cold: c[Cold], Fixed: c[Fixed],
-		Weight:           c[countWeight],
+		Hot: max(0, c[Hot]), Warm: max(0, c[Warm]), Cold: max(0, c[Cold]), Fixed: max(0, c[Fixed]),
+		Weight:           max(0, c[countWeight]),
 		Sets:             c[countSets],
 		Evicted:          c[countEvicted],
 		EvictedNonzero:   c[countEvictedNonzero],

@@ -258,3 +258,25 @@ func tickRound(h *Handle, nowMS int64) {
 		h.Tick(nowMS)
 	}
 }
+
+// TestGroupStatsAreNeverNegative: what a loop removed may be visible before the
+// storing of it by another is.
+func TestGroupStatsAreNeverNegative(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 2, Groups: testGroups})
+	a, b := s.Handle(0), s.Handle(1)
+	set(t, a, "k", value(1, 20), Spec{})
+	set(t, a, "kept", value(1, 20), Spec{})
+	k := b.Key(0, []byte("k"))
+	l := b.Lock(&k)
+	it, _ := l.Find(testStartMS)
+	l.Remove(it)
+	l.Unlock()
+	b.PublishStats()
+	if g := s.GroupStats(nil)[0]; g.Items() != 0 || g.Weight != 0 {
+		t.Errorf("before the storing loop published: %+v", g)
+	}
+	a.PublishStats()
+	if g := s.GroupStats(nil)[0]; g.Items() != 1 || g.Weight == 0 {
+		t.Errorf("after: %+v", g)
+	}
+}
