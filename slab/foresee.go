@@ -15,7 +15,9 @@ import (
 func (h *Handle) Foresee(keys []Key) {
 	for i := range keys {
 		k := &keys[i]
-		prefetch(h.s.shards[k.Slot&h.s.shardMask].index.foresee(k.Hash))
+		b := h.s.shards[k.Slot&h.s.shardMask].index.foresee(k.Hash)
+		prefetch(b)
+		prefetch(unsafe.Add(b, 1<<bucketShift)) // where most searches that go on do
 	}
 	for i := range keys {
 		if p := h.foreseeItem(&keys[i]); p != nil {
