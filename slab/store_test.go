@@ -320,7 +320,7 @@ func TestShiftingSizes(t *testing.T) {
 	h := s.Handle(0)
 	for round, n := range []int{50, 4000, 100_000, 700, 1 << 20, 50, 20_000} {
 		count := 16 << 20 / (n + 50)
-		h.Tick(testStartMS + int64(round)*1000) // what was read in one round is idle in the next
+		h.Tick(testStartMS + int64(round)*100_000) // what was read in one round is idle in the next
 		for i := range count {
 			set(t, h, fmt.Sprintf("%d-%d", round, i), value(uint64(i), n), Spec{Evictable: true})
 		}

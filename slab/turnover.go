@@ -12,6 +12,9 @@ const (
 	// half, loads that do not change lose less than a percent of hits
 	// (perf/hits, zipf-0.8 and the minutes).
 	turnoverIdle = 6
+	// idleMin: what was used within so many seconds is in use, however fast new
+	// items come.
+	idleMin = 8
 	// turnoverSample is how many items of the oldest main run are asked.
 	turnoverSample = 4
 )
@@ -41,7 +44,7 @@ func (t *turnover) idleMax(now uint32) uint32 {
 	if !t.full {
 		return accessMask
 	}
-	return idleSeconds(now, t.notes[(t.at+turnoverParts-turnoverIdle)%turnoverParts])
+	return max(idleMin, idleSeconds(now, t.notes[(t.at+turnoverParts-turnoverIdle)%turnoverParts]))
 }
 
 // mainIsIdle reports whether some items of the oldest main run all outlived their

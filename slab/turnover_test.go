@@ -20,9 +20,9 @@ func TestMainYieldsWhenIdle(t *testing.T) {
 		}
 		return found
 	}
-	// scan stores others, half of the limit, in a second.
+	// scan stores others, half of the limit, in ten seconds.
 	scan := func() {
-		now += 1000
+		now += 10_000
 		h.Tick(now)
 		for range (4 << 20) / size {
 			set(t, h, fmt.Sprint("cold", next), value(uint64(next), size), Spec{Evictable: true})
@@ -53,13 +53,20 @@ func TestTurnover(t *testing.T) {
 	if v.idleMax(5) != accessMask {
 		t.Error("something is idle before memory was taken once")
 	}
-	for second := range uint32(2 * turnoverParts) {
+	const each = 10 // seconds a part
+	for part := range uint32(2 * turnoverParts) {
 		for range limit / turnoverParts {
-			v.take(limit, second)
+			v.take(limit, part*each)
 		}
-		// The part of this second is the last one, and six were taken since the note.
-		if got := v.idleMax(second); second >= turnoverIdle-1 && got != turnoverIdle-1 {
-			t.Errorf("second %d: %d s", second, got)
+		// This part is the last one, and six were taken since the note.
+		if got := v.idleMax(part * each); part >= turnoverIdle-1 && got != (turnoverIdle-1)*each {
+			t.Errorf("part %d: %d s", part, got)
 		}
+	}
+	for range 2 * limit {
+		v.take(limit, 1000)
+	}
+	if got := v.idleMax(1000); got != idleMin {
+		t.Errorf("all within a second: %d s", got)
 	}
 }
