@@ -16,7 +16,7 @@ const (
 	// items come.
 	idleMin = 8
 	// turnoverSample is how many items of the oldest main run are asked.
-	turnoverSample = 4
+	turnoverSample = 8
 )
 
 // turnover is the access clock's time at which memory was taken for new items.
@@ -48,7 +48,8 @@ func (t *turnover) idleMax(now uint32) uint32 {
 }
 
 // mainIsIdle reports whether some items of the oldest main run all outlived their
-// use: the load has changed, and they make room before what is new does. The arena
+// use, or were not used since they were last looked at: the load has changed, and
+// they make room before what is new does. The arena
 // is locked, so the run keeps its class.
 func (s *Store) mainIsIdle(v *victim, id uint32) bool {
 	r := &s.arena.runs[id]
@@ -72,7 +73,7 @@ func (s *Store) mainIsIdle(v *victim, id uint32) bool {
 	return true
 }
 
-// isUsed reports whether an item was used lately. One whose shard is busy is. The
+// isUsed reports whether an item was used lately, and since eviction looked at it. One whose shard is busy is. The
 // word that named the item, its stamp or a piece's owner, was as given.
 func (s *Store) isUsed(v *victim, it Item, word *uint64, was uint64) bool {
 	stamp := it.loadStamp()
@@ -84,5 +85,9 @@ func (s *Store) isUsed(v *victim, it Item, word *uint64, was uint64) bool {
 		return true
 	}
 	defer sh.mu.Unlock()
-	return atomic.LoadUint64(word) == was && it.loadStamp() == stamp && idleSeconds(v.now, it.accessed()) <= v.idleMax
+	if atomic.LoadUint64(word) != was || it.loadStamp() != stamp || idleSeconds(v.now, it.accessed()) > v.idleMax {
+		return false
+	}
+	slot := sh.index.locate(hash(s.seed, it.DB(), it.Key()), it.ref())
+	return slot != nil && *slot&freqMask != 0
 }

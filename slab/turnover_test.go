@@ -34,6 +34,7 @@ func TestMainYieldsWhenIdle(t *testing.T) {
 	}
 	for range 5 {
 		read()
+		read()
 		scan()
 	}
 	if found := read(); found < n*9/10 {
