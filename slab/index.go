@@ -32,12 +32,12 @@ const (
 	overOne  = 1 << 56
 	overMax  = 0xff << 56
 
-	// An index grows at 42/50 of its slots, by an eighth on average. The shards of
+	// An index grows at 44/50 of its slots, by an eighth on average. The shards of
 	// a store fill alike, and must not all grow at once: each grows by a share of
 	// its own, from 1/growLeast to 1/(growLeast+growSpread-1). So a slot costs
-	// 11.5 bytes on average; growth moves an item about nine times in all, in the
+	// 11 bytes on average; growth moves an item about nine times in all, in the
 	// order of memory.
-	loadNum, loadDen      = 42, 50
+	loadNum, loadDen      = 44, 50
 	growLeast, growSpread = 6, 6
 	// fullNum/loadDen of the slots is where an index takes no more; a store that
 	// may not evict begins to refuse a little before.

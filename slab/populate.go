@@ -4,9 +4,9 @@ import "sync/atomic"
 
 const (
 	hugeRuns = hugePage / runSize
-	// populateAhead is what lies populated before it is needed: 0.1 s of the
+	// populateAhead is what lies populated before it is needed: 30 ms of the
 	// fastest filling, when a huge page takes the kernel 0.2 to 4 ms.
-	populateAhead = 16 << 20 >> runShift
+	populateAhead = 4 << 20 >> runShift
 	// populateShare keeps that small beside a small limit.
 	populateShare = 16
 )

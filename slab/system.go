@@ -15,7 +15,7 @@ func theSystem() *system {
 }
 
 const (
-	// openStep is what is made accessible at a time where that counts as used: twice
+	// openStep is what is made accessible at a time where that counts as used: more than
 	// populateAhead, so that the populator is in time, and a kernel call for 32 MB.
 	openStep = 32 << 20 >> runShift
 	// openLeast is tried when the kernel refuses openStep.
