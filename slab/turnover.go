@@ -88,6 +88,9 @@ func (s *Store) isUsed(v *victim, it Item, word *uint64, was uint64) bool {
 	if atomic.LoadUint64(word) != was || it.loadStamp() != stamp || idleSeconds(v.now, it.accessed()) > v.idleMax {
 		return false
 	}
+	if it.Large() && s.arena.runs[it.pieces().ref(0).run()].queue != queueMain {
+		return true // this piece is here because others of its run were: the first one decides
+	}
 	slot := sh.index.locate(hash(s.seed, it.DB(), it.Key()), it.ref())
 	return slot != nil && *slot&freqMask != 0
 }
