@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -86,7 +84,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	defer os.RemoveAll(dir)
 	if o.Subject == peer.Panda && o.Panda == "" {
-		if o.Panda, err = BuildPanda(ctx, dir); err != nil {
+		if o.Panda, err = peer.Build(ctx, dir); err != nil {
 			return nil, err
 		}
 	}
@@ -199,17 +197,6 @@ func (c *contest) versions(report *Report) error {
 		report.Versions = append(report.Versions, s.name+": "+v)
 	}
 	return nil
-}
-
-// BuildPanda builds the binary under test as a user would.
-func BuildPanda(ctx context.Context, dir string) (string, error) {
-	program := filepath.Join(dir, "panda")
-	const source = "github.com/pandabeardb/panda/appliance/cmd/panda"
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, source).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building panda: %w: %s", err, out)
-	}
-	return program, nil
 }
 
 // LoadAverage is the machine's over the last minute, 0 where it is not known.

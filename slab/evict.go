@@ -125,8 +125,6 @@ type victim struct {
 	gone  int // chunks that the walk freed; they are marked in freed
 	freed [runSize / minChunk / 64]uint64
 
-	hot, cold int // items that were used, and that were not
-
 	now, idleMax uint32 // seconds; what is idle for longer outlived its use, see turnover
 
 	// The items that the walk looks at next, and their hashes.
@@ -140,7 +138,7 @@ func (s *Store) nextVictim(v *victim) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.victims++
-	v.nowMS, v.hot, v.cold = s.nowMS.Load(), 0, 0
+	v.nowMS = s.nowMS.Load()
 	v.now = s.seconds(v.nowMS)
 	v.idleMax = s.turnover.idleMax(v.now)
 	small, main, fixed := &a.queues[queueSmall], &a.queues[queueMain], &a.queues[queueFixed]
@@ -191,18 +189,7 @@ func (s *Store) reclaimPiece(v *victim) {
 	if q == queueSmall {
 		q = queueMain
 	}
-	s.requeuePiece(v.run, q)
-}
-
-// requeuePiece is requeue for a run that may have been given back meanwhile.
-func (s *Store) requeuePiece(id uint32, q queue) {
-	a := &s.arena
-	a.mu.Lock()
-	if a.runs[id].class == classPiece {
-		a.dequeue(id)
-		a.enqueue(id, q)
-	}
-	a.mu.Unlock()
+	s.requeue(v, q)
 }
 
 // beginScan keeps the run as it is, out of its list, if it still is the class's.
@@ -308,7 +295,7 @@ func (s *Store) endScan(l *freeList, v *victim) (free uint16) {
 	if r.free > 0 {
 		s.linkBehind(l, v.run)
 	}
-	s.requeue(v.run, v.queue)
+	s.requeue(v, v.queue)
 	return r.free
 }
 
@@ -365,10 +352,8 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 		sh.unlink(t, hash, slot, it, KindFlush)
 		return gone
 	case it.Large() && atomic.LoadUint32(it.references()) > 1:
-		v.hot++
 		return kept // a pinned value is in use, and gives no memory back
 	case *slot&freqMask != 0 && !v.all && !(v.queue == queueMain && idleSeconds(v.now, it.accessed()) > v.idleMax):
-		v.hot++
 		if v.queue == queueSmall {
 			*slot = *slot&^freqMask | *slot&freqMask>>1&freqMask
 		} else {
@@ -377,7 +362,6 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 		t.spare(it)
 		return moved
 	}
-	v.cold++
 	if v.queue == queueSmall {
 		s.ghosts.add(hash)
 	}
@@ -444,7 +428,6 @@ func (sh *shard) judgePiece(v *victim, it Item, c ref) fate {
 		return kept
 	}
 	if *it.pieces().ref(0) != c && !v.all && sh.deadKind(it, v.nowMS) == 0 {
-		v.hot++
 		return moved
 	}
 	h := hash(sh.store.seed, it.DB(), it.Key())

@@ -67,18 +67,16 @@ func (g *ghosts) foresee(hash uint64) {
 }
 
 const (
-	// ghostShare is items per ghost.
-	ghostShare = 1
 	// ghostRunsMax is how many runs one step adds: 0.1 ms of clearing.
 	ghostRunsMax = 16
 	// ghostSlack: a table that is wrong by less than 1/ghostSlack stays.
 	ghostSlack = 4
 )
 
-// fitGhosts makes room for as many ghosts as n items deserve, step by step. What
+// fitGhosts makes room for as many ghosts as there are items, n, step by step. What
 // was remembered is forgotten then. The search for memory is locked.
 func (s *Store) fitGhosts(n int64) {
-	want := uint64(n / ghostShare / ghostsPerWord)
+	want := uint64(n / ghostsPerWord)
 	t := &ghostTable{s: s}
 	if old := s.ghosts.table.Load(); old != nil {
 		if old.words <= want+want/ghostSlack && want <= old.words+old.words/ghostSlack {

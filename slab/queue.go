@@ -71,11 +71,13 @@ func (a *arena) dequeue(id uint32) {
 	}
 }
 
-// requeue moves a run, which stays what it is meanwhile, to the young end of q.
-func (s *Store) requeue(id uint32, q queue) {
+// requeue moves the victim, unless it was given back meanwhile, to the young end of q.
+func (s *Store) requeue(v *victim, q queue) {
 	a := &s.arena
 	a.mu.Lock()
-	a.dequeue(id)
-	a.enqueue(id, q)
+	if r := &a.runs[v.run]; r.class == v.class && r.queue == v.queue {
+		a.dequeue(v.run)
+		a.enqueue(v.run, q)
+	}
 	a.mu.Unlock()
 }

@@ -49,8 +49,8 @@ func (t *turnover) idleMax(now uint32) uint32 {
 
 // mainIsIdle reports whether some items of the oldest main run all outlived their
 // use, or were not used since they were last looked at: the load has changed, and
-// they make room before what is new does. The arena
-// is locked, so the run keeps its class.
+// they make room before what is new does. The arena is locked, so the run keeps its
+// class; a shard's lock is only tried.
 func (s *Store) mainIsIdle(v *victim, id uint32) bool {
 	r := &s.arena.runs[id]
 	if r.class == classPiece {
@@ -73,8 +73,9 @@ func (s *Store) mainIsIdle(v *victim, id uint32) bool {
 	return true
 }
 
-// isUsed reports whether an item was used lately, and since eviction looked at it. One whose shard is busy is. The
-// word that named the item, its stamp or a piece's owner, was as given.
+// isUsed reports whether an item was used lately, and since eviction looked at it.
+// One whose shard is busy is. The word that named the item, its stamp or a piece's
+// owner, was as given.
 func (s *Store) isUsed(v *victim, it Item, word *uint64, was uint64) bool {
 	stamp := it.loadStamp()
 	if stamp == 0 || stamp&pieceMark != 0 {

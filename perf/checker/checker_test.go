@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"os"
 	"runtime"
@@ -22,10 +23,10 @@ var panda string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "checker")
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	if panda, err = peer.Build(context.Background(), dir); err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	code := m.Run()
 	os.RemoveAll(dir)

@@ -204,6 +204,7 @@ func (o *operator) loop() error {
 	config := &o.run.config
 	nextFlush, pause := config.FlushEvery, min(operatorEvery, config.Duration/30+1)
 	for o.run.now() < config.Duration && !o.run.stopped.Load() {
+		// An operator does something now and then.
 		time.Sleep(pause/2 + time.Duration(c.random.Int64N(int64(pause))))
 		c.out, c.batch = c.out[:0], c.batch[:0]
 		if config.FlushEvery > 0 && o.run.now() > nextFlush {

@@ -61,7 +61,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	defer os.RemoveAll(dir)
 	if o.Subject == peer.Panda && o.Panda == "" {
-		if o.Panda, err = perf.BuildPanda(ctx, dir); err != nil {
+		if o.Panda, err = peer.Build(ctx, dir); err != nil {
 			return nil, err
 		}
 	}

@@ -67,7 +67,7 @@ func (p *Probe) loop() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for due := time.Since(p.start); !p.stop.Load(); {
-		time.Sleep(due - time.Since(p.start))
+		time.Sleep(due - time.Since(p.start)) // questions have their times; how late this wakes is measured, too
 		sent := time.Since(p.start)
 		if err := p.ask(); err != nil {
 			return fmt.Errorf("probe after %v: %w", sent, err)

@@ -18,7 +18,7 @@ import (
 // a server that has just started with -A -t 2; each input has a connection of
 // its own:
 //
-//	@ later 0.1b: …        the next input is not sent: not ours to answer yet
+//	@ later 0.2: …         the next input is not sent: not ours to answer yet
 //	> set a 0 0 1\r\n1\r\n
 //	< STORED\r\n
 //	= open                 the connection then: open, closed, or waiting for more
