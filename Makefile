@@ -26,8 +26,9 @@ test: peers
 		$(MAKE) --no-print-directory $$part || status=1; \
 	done; exit $$status
 
+# One package after the other, since some load both cores and others measure.
 tests:
-	$(GOTEST) -timeout 10m $$($(GO) list ./... | grep -v '/wire/compat$$')
+	$(GOTEST) -p 1 -timeout 10m $$($(GO) list ./... | grep -v '/wire/compat$$')
 
 suites:
 	$(GO) test -timeout 10m -count 1 -v ./wire/compat

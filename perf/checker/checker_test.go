@@ -103,7 +103,7 @@ func TestExhausted(t *testing.T) {
 func TestOriginal(t *testing.T) {
 	s := start(t, peer.Spec{Kind: peer.Memcached, Threads: 2, MemoryMB: 64})
 	c := config(s, lasts(4*time.Second))
-	c.Evicts, c.LimitMoves, c.Slack = true, true, 2*time.Second
+	c.Evicts, c.Original, c.LimitMoves, c.Slack = true, true, true, 2*time.Second
 	report, err := Run(t.Context(), c)
 	if err != nil {
 		t.Fatalf("seed %d: %v", c.Seed, err)

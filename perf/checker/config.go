@@ -18,6 +18,7 @@ type Config struct {
 	SharedKeys int  // that all of them write
 	Depth      int  // requests in one write, at most
 	Evicts     bool // the server evicts: then any read may miss
+	Original   bool // it is memcached, of which the package's oddities are accepted
 	MemoryMB   int  // its -m, around which the limit moves when LimitMoves
 	LimitMoves bool
 	FlushEvery time.Duration // 0: never

@@ -25,6 +25,13 @@
 // a shared key, versions of one writer never go back, and a CAS token names one
 // value and lets one swap succeed.
 //
+// # Oddities
+//
+// Of memcached itself (Config.Original) two are accepted: an append or prepend that
+// finds no memory answers NOT_STORED and leaves the value (do_store_item); a number of
+// 2^63 or more may be called none, since '-' is looked for beyond its end
+// (safe_strtoull).
+//
 // # Ownership
 //
 // A client and its entries belong to one goroutine; shared, flushes and the flag

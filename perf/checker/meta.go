@@ -278,7 +278,7 @@ func (c *client) metaArithmetic(e *entry) {
 			return reply, err
 		case code == "NF" && !begins:
 			return reply, c.miss(e, at)
-		case reply == "CLIENT_ERROR cannot increment or decrement non-numeric value" && !e.numeric:
+		case reply == "CLIENT_ERROR cannot increment or decrement non-numeric value" && c.notNumeric(e):
 			return reply, c.hit(e, at)
 		case code == "SERVER_ERROR":
 			c.counts.Refused++

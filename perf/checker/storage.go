@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -164,8 +165,8 @@ func (c *client) join(e *entry, verb string, before bool) {
 			e.mutate(c.now(at))
 			return nil
 		case notStored:
-			if !c.run.config.Evicts {
-				return nil // this is what a failed allocation answers, too
+			if !c.run.config.Evicts || c.run.config.Original {
+				return nil // this is what a failed allocation answers, too: see the package's oddities
 			}
 			return c.miss(e, at)
 		}
@@ -269,7 +270,7 @@ func (c *client) arithmetic(e *entry) {
 		case notFound:
 			return c.miss(e, at)
 		case "CLIENT_ERROR cannot increment or decrement non-numeric value":
-			if err := c.hit(e, at); err != nil || !e.numeric {
+			if err := c.hit(e, at); err != nil || c.notNumeric(e) {
 				return err
 			}
 			return fmt.Errorf("it is a number: %d", e.number)
@@ -279,6 +280,11 @@ func (c *client) arithmetic(e *entry) {
 		}
 		return c.counted(e, verb == "incr", delta, reply, at)
 	}))
+}
+
+// notNumeric says whether arithmetic may refuse the value: see the package's oddities
+func (c *client) notNumeric(e *entry) bool {
+	return !e.numeric || c.run.config.Original && e.number > math.MaxInt64
 }
 
 // counted judges the number that arithmetic answered.
