@@ -30,6 +30,7 @@ type Config struct {
 	Memcache memcache.Config // and, in its Settings, what `stats settings` prints
 
 	Listeners []Listener    // TCP; empty when Unix is set, or with -p 0
+	UDP       []Listener    // -U; empty: off
 	Unix      *UnixSocket   // -s
 	BindAll   bool          // an address that is taken is an error, though others are free
 	Backlog   int           // -b
@@ -37,8 +38,15 @@ type Config struct {
 	Clients   int           // connections served at once, see clientLimit
 	IdleAfter time.Duration // -o idle_timeout; 0: never
 
+	TLS        *TLS           // -Z; nil: none
+	SASL       bool           // -S
+	AuthFile   string         // -Y; "": none
+	UDPClients []netip.Prefix // who may use UDP besides this host
+
 	User       string // -u
 	NeedsUser  bool   // memcached's rule: root must say -u
+	Daemon     bool   // -d
+	MemoryFile string // -e; "": none
 	PIDFile    string // -P
 	LockMemory bool   // -k
 	CoreDumps  bool   // -r
@@ -55,8 +63,30 @@ type Config struct {
 
 // Listener is one TCP address.
 type Listener struct {
-	Host string // name or number; "": all addresses
-	Port int    // 0: any free one
+	Host     string // name or number; "": all addresses
+	Port     int    // 0: any free one
+	Security Security
+	Protocol memcache.Protocol
+}
+
+// Security is how a listener's connections are protected.
+type Security uint8
+
+const (
+	PlainText Security = iota
+	ServerTLS          // btls: clients need no certificate
+	MutualTLS          // mtls: clients need one
+	PolicyTLS          // TLS as ssl_verify_mode says
+)
+
+// TLS is what -Z needs to know, by the names of -o.
+type TLS struct {
+	ChainCert, Key, CACert string // files
+	Ciphers                string // OpenSSL's names, with colons between; "": the default
+	VerifyMode             int    // 0 no client certificate is asked for, 1 one is checked if it comes, 2 one must come, 3 likewise
+	KeyFormat              int    // 1 PEM, 2 DER (ASN.1)
+	MinVersion             int    // 0 TLS 1.0, 1 1.1, 2 1.2, 3 1.3
+	SessionCache           bool
 }
 
 // UnixSocket is where -s listens instead of TCP.
@@ -64,6 +94,9 @@ type UnixSocket struct {
 	Path string
 	Mode os.FileMode // -a
 }
+
+// Authenticated reports whether clients must say who they are.
+func (c *Config) Authenticated() bool { return c.SASL || c.AuthFile != "" }
 
 // Public reports whether some listener is reachable from other hosts.
 func (c *Config) Public() bool {
@@ -89,6 +122,11 @@ type parser struct {
 	version        string // what -V and --compat say
 	port           int
 	portGiven      bool
+	udpPort        int
+	udpGiven       bool
+	udpClients     string // -o panda_udp_clients
+	tls            TLS
+	tlsOn          bool   // -Z
 	interfaces     string // -l, joined by commas
 	unixPath       string
 	unixMode       int
@@ -97,7 +135,7 @@ type parser struct {
 	chunkMax       int    // slab_chunk_max as given: bytes or kilobytes, as --compat says
 	slabSizes      string // -o slab_sizes
 	slabSizesGiven bool
-	protocol       string
+	protocolGiven  bool
 	relaxed        bool // -o relaxed_privileges
 	lruOff         bool // no_lru_maintainer
 	crawlerOff     bool // no_lru_crawler
@@ -141,7 +179,7 @@ func newParser(program string) *parser {
 		port:     defaultPort,
 		unixMode: 0o700,
 		threads:  defaultThreads,
-		protocol: "auto",
+		tls:      TLS{KeyFormat: 1, MinVersion: 2},
 	}
 	p.c.Memcache.ItemSizeMax = itemSizePlain
 	p.c.Memcache.Settings = memcache.DefaultSettings()

@@ -294,17 +294,21 @@ func TestListeners(t *testing.T) {
 		}
 	}
 	listens("-p 0")
-	listens("-p -1", Listener{"", 0})
-	listens("-l 127.0.0.1", Listener{"127.0.0.1", 11211})
-	listens("-l *:4000", Listener{"", 4000})
-	listens("-l 127.0.0.1:4000,localhost -p 5000", Listener{"127.0.0.1", 4000}, Listener{"localhost", 5000})
-	listens("-l 10.0.0.1;10.0.0.2", Listener{"10.0.0.1", 11211}, Listener{"10.0.0.2", 11211})
-	listens("-l 10.0.0.1 -l 10.0.0.2 -l 10.0.0.1", Listener{"10.0.0.1", 11211}, Listener{"10.0.0.2", 11211})
-	listens("-l ::1 -p 4000", Listener{"::1", 4000})
-	listens("-l [::1]", Listener{"::1", 11211})
-	listens("-l [::1]:4000,127.0.0.1:-1", Listener{"::1", 4000}, Listener{"127.0.0.1", 0})
-	listens("-l proto[ascii]:tag[web]:127.0.0.1:4000,tag[x]:::1", Listener{"127.0.0.1", 4000}, Listener{"::1", 11211})
-	listens("-l proto[negotiating]:127.0.0.1", Listener{"127.0.0.1", 11211})
+	listens("-p -1", Listener{Host: "", Port: 0})
+	listens("-l 127.0.0.1", Listener{Host: "127.0.0.1", Port: 11211})
+	listens("-l *:4000", Listener{Host: "", Port: 4000})
+	listens("-l 127.0.0.1:4000,localhost -p 5000", Listener{Host: "127.0.0.1", Port: 4000}, Listener{Host: "localhost", Port: 5000})
+	listens("-l 10.0.0.1;10.0.0.2", Listener{Host: "10.0.0.1", Port: 11211}, Listener{Host: "10.0.0.2", Port: 11211})
+	listens("-l 10.0.0.1 -l 10.0.0.2 -l 10.0.0.1", Listener{Host: "10.0.0.1", Port: 11211}, Listener{Host: "10.0.0.2", Port: 11211})
+	listens("-l ::1 -p 4000", Listener{Host: "::1", Port: 4000})
+	listens("-l [::1]", Listener{Host: "::1", Port: 11211})
+	listens("-l [::1]:4000,127.0.0.1:-1", Listener{Host: "::1", Port: 4000}, Listener{Host: "127.0.0.1", Port: 0})
+	listens("-l proto[binary]:10.0.0.1 -B ascii", Listener{Host: "10.0.0.1", Port: 11211, Protocol: memcache.ProtocolBinary})
+	listens("-Z -l mtls:proto[ascii]:10.0.0.1,notls:10.0.0.2:4,btls:10.0.0.3,10.0.0.4",
+		Listener{Host: "10.0.0.1", Port: 11211, Security: MutualTLS, Protocol: memcache.ProtocolASCII}, Listener{Host: "10.0.0.2", Port: 4},
+		Listener{Host: "10.0.0.3", Port: 11211, Security: ServerTLS}, Listener{Host: "10.0.0.4", Port: 11211, Security: PolicyTLS})
+	listens("-l proto[ascii]:tag[web]:127.0.0.1:4000,tag[x]:::1", Listener{Host: "127.0.0.1", Port: 4000, Protocol: memcache.ProtocolASCII}, Listener{Host: "::1", Port: 11211})
+	listens("-l proto[negotiating]:127.0.0.1", Listener{Host: "127.0.0.1", Port: 11211})
 
 	bad := func(list, text string) {
 		t.Helper()

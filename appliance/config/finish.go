@@ -12,7 +12,7 @@ import (
 // finish checks what no single flag can know, in memcached's order, and
 // completes the Config.
 func (p *parser) finish() *Exit {
-	for _, check := range []func() *Exit{p.finishUDP, p.finishItemSize, p.finishSlabSizes, p.finishLRU, p.finishListeners, p.finishClients} {
+	for _, check := range []func() *Exit{p.finishItemSize, p.finishSlabSizes, p.finishLRU, p.finishAuth, p.finishUDP, p.finishTLS, p.finishListeners, p.finishClients} {
 		if exit := check(); exit != nil {
 			return exit
 		}
@@ -34,30 +34,9 @@ func (p *parser) finishSettings() {
 	if strings.Contains(p.interfaces, ",") {
 		s.NumThreadsPerUDP = 1
 	}
-	if p.protocol == "ascii" {
-		s.BindingProtocol = "ascii"
-	}
-}
-
-// finishUDP refuses UDP, which comes with the binary protocol's release. The
-// peers' own tests give -U with every -l and never use it; they say
-// relaxed_privileges, a name that only test builds of memcached know.
-func (p *parser) finishUDP() *Exit {
-	s := &p.c.Memcache.Settings
-	if s.NumNAPIIDs > p.threads {
-		return fail(ExitUsage, "Number of napi_ids(%d) cannot be greater than number of threads(%d)", s.NumNAPIIDs, p.threads)
-	}
-	if s.UDPPort == 0 {
-		return nil
-	}
-	if !p.relaxed {
-		return findShort('U').refuse()
-	}
-	p.warn("UDP is not served: -U is ignored under -o relaxed_privileges")
-	if !p.portGiven {
-		p.port = s.UDPPort
-	}
-	return nil
+	s.BindingProtocol = p.c.Memcache.Protocol.String()
+	s.AuthEnabledSASL, s.AuthEnabledASCII = p.c.SASL, p.c.AuthFile
+	s.MemoryFile = p.c.MemoryFile
 }
 
 // finishItemSize checks -I against -m and slab_chunk_max.
@@ -155,6 +134,7 @@ func (p *parser) finishListeners() *Exit {
 		p.c.Unix = &UnixSocket{Path: p.unixPath, Mode: os.FileMode(p.unixMode & 0o777)}
 		return nil
 	}
+	p.c.UDP = p.udpListeners()
 	if p.port == 0 {
 		return nil
 	}
@@ -162,7 +142,7 @@ func (p *parser) finishListeners() *Exit {
 		if p.port < -1 {
 			return badService("on TCP port " + strconv.Itoa(p.port))
 		}
-		p.c.Listeners = []Listener{{Port: ephemeral(p.port)}}
+		p.c.Listeners = []Listener{{Port: ephemeral(p.port), Security: p.security(), Protocol: p.c.Memcache.Protocol}}
 		return nil
 	}
 	return p.listeners()
@@ -189,48 +169,6 @@ func badService(where string) *Exit {
 // ephemeral maps memcached's -1 to the operating system's 0.
 func ephemeral(port int) int { return max(port, 0) }
 
-// listener reads one address of -l: proto[ascii]:tag[name]:host:port, of which
-// all but the host may be missing. An IPv6 address with a port stands in
-// brackets; one without may stand bare.
-func (p *parser) listener(text string) (Listener, *Exit) {
-	for _, prefix := range []string{"notls:", "btls:", "mtls:"} {
-		if strings.HasPrefix(text, prefix) {
-			return Listener{}, p.badListener("'%s' option is valid only when SSL is enabled", strings.TrimSuffix(prefix, ":"))
-		}
-	}
-	rest, exit := p.listenerProtocol(text)
-	if exit != nil {
-		return Listener{}, exit
-	}
-	if strings.HasPrefix(rest, "tag[") {
-		tag, after, ok := strings.Cut(rest[len("tag["):], "]")
-		if !ok {
-			return Listener{}, p.badListener("Invalid tag in socket config: \"%s\"", rest[len("tag"):])
-		}
-		if len(tag) < 1 || len(tag) > 8 {
-			return Listener{}, p.badListener("Listener tags must be between 1 and 8 characters: \"%s\"", tag)
-		}
-		rest = strings.TrimPrefix(after, ":")
-	}
-	return p.listenerAddress(rest)
-}
-
-// listenerProtocol takes "proto[name]:" off.
-func (p *parser) listenerProtocol(text string) (rest string, exit *Exit) {
-	if !strings.HasPrefix(text, "proto[") {
-		return text, nil
-	}
-	name, after, ok := strings.Cut(text[len("proto["):], "]")
-	if !ok {
-		return "", p.badListener("Invalid protocol spec: \"%s\"", text[len("proto"):])
-	}
-	switch name {
-	case "binary", "proxy":
-		return "", fail(ExitUsage, notSupported, "-l proto["+name+"]", "the "+name+" protocol")
-	}
-	return strings.TrimPrefix(after, ":"), nil
-}
-
 // listenerAddress reads host, host:port, [v6], [v6]:port, a bare v6, or "*".
 func (p *parser) listenerAddress(text string) (Listener, *Exit) {
 	host, port := text, ""
@@ -253,7 +191,7 @@ func (p *parser) listenerAddress(text string) (Listener, *Exit) {
 	if n < -1 {
 		return Listener{}, badService("on one of interface(s) " + p.interfaces)
 	}
-	l := Listener{Host: host, Port: ephemeral(n)}
+	l := Listener{Host: host, Port: ephemeral(n), Security: p.security(), Protocol: p.c.Memcache.Protocol}
 	if l.Host == "*" {
 		l.Host = ""
 	}

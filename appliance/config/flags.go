@@ -18,9 +18,10 @@ var flags = []option{
 	{short: 'p', long: "port", arg: required, state: Effective, set: setPort,
 		help: "-p, --port=<num>          TCP port (default: 11211; 0: none, -1: any free one)",
 		note: "TCP port; 0 none, -1 any free one"},
-	{short: 'U', long: "udp-port", arg: required, state: Refused, set: setUDPPort,
-		help: "-U, --udp-port=<num>      UDP port: 0, off, is the default and all there is yet",
-		note: "UDP"},
+	{short: 'U', long: "udp-port", arg: required, state: Effective, set: setUDPPort,
+		help: "-U, --udp-port=<num>      UDP port (default: 0, off); this host only, unless\n" +
+			"                          -o panda_udp_clients names others",
+		note: "UDP port; this host only, unless `-o panda_udp_clients` names others"},
 	{short: 's', long: "unix-socket", arg: required, state: Effective, set: setUnixSocket,
 		help: "-s, --unix-socket=<file>  listen on a UNIX socket, and not on the network",
 		note: "a unix socket instead of TCP"},
@@ -36,8 +37,10 @@ var flags = []option{
 			"                          commas between; each may have its own port: host:port,\n" +
 			"                          [v6]:port, proto[ascii]:tag[name]:host:port",
 		note: "addresses: names, numbers, `host:port`, `[v6]:port`, lists, repeated; `proto[ascii]:` and `tag[…]:` prefixes"},
-	{short: 'd', long: "daemon", state: Refused,
-		note: "running as a daemon; start it in the background, or from systemd"},
+	{short: 'd', long: "daemon", state: Effective,
+		set:  func(p *parser, _ string) *Exit { p.c.Daemon = true; return nil },
+		help: "-d, --daemon              run as a daemon",
+		note: "run as a daemon"},
 	{short: 'r', long: "enable-coredumps", state: Effective,
 		set:  func(p *parser, _ string) *Exit { p.c.CoreDumps = true; return nil },
 		help: "-r, --enable-coredumps    raise the core file limit, and dump core on a crash",
@@ -101,13 +104,17 @@ var flags = []option{
 		help: "-b, --listen-backlog=<num> connections that may wait to be accepted (default: 1024)",
 		note: "listen backlog"},
 	{short: 'B', long: "protocol", arg: required, state: Effective, set: setProtocol,
-		help: "-B, --protocol=<name>     ascii, or auto, which is ascii as long as there is no other",
-		note: "`ascii` and `auto` (the default); `binary` is refused"},
+		help: "-B, --protocol=<name>     ascii, binary, or auto: the first byte of a connection\n" +
+			"                          decides (default: auto)",
+		note: "`auto` (the default), `ascii`, `binary`"},
 	{short: 'I', long: "max-item-size", arg: required, state: Effective, set: setItemSize,
 		help: "-I, --max-item-size=<num> largest item, k and m may follow (default: 1m, min: 1k,\n" +
 			"                          max: 1024m)",
 		note: "largest item, 1k to 1024m"},
-	{short: 'S', long: "enable-sasl", state: Refused, note: "SASL authentication"},
+	{short: 'S', long: "enable-sasl", state: Effective,
+		set:  func(p *parser, _ string) *Exit { p.c.SASL = true; return nil },
+		help: "-S, --enable-sasl         SASL authentication, for the binary protocol",
+		note: "SASL PLAIN for the binary protocol; passwords from `MEMCACHED_SASL_PWDB` or the sasldb that the SASL configuration names"},
 	{short: 'F', long: "disable-flush-all", state: Effective,
 		set:  func(p *parser, _ string) *Exit { p.c.Memcache.FlushDisabled = true; return nil },
 		help: "-F, --disable-flush-all   refuse the \"flush_all\" command",
@@ -120,9 +127,19 @@ var flags = []option{
 		set:  func(p *parser, _ string) *Exit { p.c.Memcache.WatchDisabled = true; return nil },
 		help: "-W, --disable-watch       refuse the \"watch\" command",
 		note: "no `watch`"},
-	{short: 'Y', long: "auth-file", arg: required, state: Refused, note: "authentication by a file of users"},
-	{short: 'e', long: "memory-file", arg: required, state: Refused, note: "warm restart"},
-	{short: 'Z', long: "enable-ssl", state: Refused, note: "TLS"},
+	{short: 'Y', long: "auth-file", arg: required, state: Effective,
+		set:  func(p *parser, v string) *Exit { p.c.AuthFile = v; return nil },
+		help: "-Y, --auth-file=<file>    users and passwords for ASCII authentication, a line each",
+		note: "authentication for the text protocol, by a file of up to 8 `user:password` lines"},
+	{short: 'e', long: "memory-file", arg: required, state: Effective,
+		set: func(p *parser, v string) *Exit { p.c.MemoryFile = v; return nil },
+		help: "-e, --memory-file=<file>  keep the memory in this file, so that it survives a stop by\n" +
+			"                          SIGUSR1",
+		note: "warm restart: memory in this file survives a stop by SIGUSR1"},
+	{short: 'Z', long: "enable-ssl", state: Effective,
+		set:  func(p *parser, _ string) *Exit { p.tlsOn = true; return nil },
+		help: "-Z, --enable-ssl          TLS on every TCP listener that does not say notls:",
+		note: "TLS on every TCP listener that does not say `notls:`"},
 	{short: 'D', arg: required, state: Effective, set: setDelimiter,
 		help: "-D <char>                 delimiter between prefix and rest of a key (default: \":\");\n" +
 			"                          turns the statistics per prefix on",
@@ -145,7 +162,7 @@ func setPort(p *parser, v string) *Exit {
 }
 
 func setUDPPort(p *parser, v string) *Exit {
-	p.c.Memcache.Settings.UDPPort = atoi(v)
+	p.udpPort, p.udpGiven = atoi(v), true
 	return nil
 }
 
@@ -222,13 +239,18 @@ func setRequests(p *parser, v string) *Exit {
 	return nil
 }
 
+// protocolNames are the values of -B.
+var protocolNames = map[string]memcache.Protocol{
+	"auto": memcache.ProtocolAuto, "ascii": memcache.ProtocolASCII, "binary": memcache.ProtocolBinary,
+}
+
 func setProtocol(p *parser, v string) *Exit {
-	switch v {
-	case "auto", "ascii":
-		p.protocol = v
-		return nil
-	case "binary":
-		return fail(ExitUsage, notSupported, "-B binary", "the binary protocol")
+	p.protocolGiven = true
+	for name, protocol := range protocolNames {
+		if name == v {
+			p.c.Memcache.Protocol = protocol
+			return nil
+		}
 	}
 	return fail(ExitUsage, "Invalid value for binding protocol: %s\n -- should be one of auto, binary, or ascii", v)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // AdminAddress is where `panda serve` answers its operator.
@@ -45,6 +46,11 @@ var settings = []setting{
 		help:   "Lock all memory (mlockall), so that none of it is swapped out. Needs RLIMIT_MEMLOCK or root.",
 		reason: "it needs a privilege",
 		set:    func(p *parser, v value) error { p.c.LockMemory = v.truth; return nil }},
+
+	{name: "memory.file", kind: text, initial: "", flag: "memory-file", short: "e", zero: "none",
+		help:   "Keep the memory in this file, so that items survive a stop by SIGUSR1 and an upgrade. The file has memory.limit bytes.",
+		reason: "a file on a disk is slower than memory: it belongs to a tmpfs or to persistent memory",
+		set:    func(p *parser, v value) error { p.c.MemoryFile = v.text; return nil }},
 
 	{name: "memcache.listen", kind: list, initial: "localhost", flag: "listen", short: "l",
 		help:   "Addresses to serve memcache at: host, host:port, [v6], [v6]:port; \"*\" is all. [] is none.",
@@ -92,6 +98,30 @@ var settings = []setting{
 		help:   "Requests of one connection before others have their turn.",
 		reason: "a turn is bounded by its work in any case; a number would cost pipelines extra writes",
 		set:    func(p *parser, v value) error { p.c.Memcache.RequestsPerTurn = int(v.n); return nil }},
+	{name: "memcache.protocol", kind: text, initial: "auto", flag: "protocol", short: "B", choices: []string{"auto", "ascii", "binary"},
+		help:   "What connections speak: ascii, binary, or what their first byte says.",
+		reason: "memcached's",
+		set:    setServeProtocol},
+	{name: "memcache.udp_port", kind: integer, initial: "0", flag: "udp-port", short: "U", min: -1, max: portMax, zero: "no UDP",
+		help:   "UDP port of the addresses of listen; -1 is any free one. Only this host may use it, and memcache.udp_clients.",
+		reason: "memcached's: requests by UDP can be forged, and their replies sent to a victim",
+		set:    func(p *parser, v value) error { p.udpPort = int(v.n); return nil }},
+	{name: "memcache.udp_clients", kind: list, initial: "",
+		help:   "Networks that may use UDP besides this host, such as 10.0.0.0/8.",
+		reason: "as for memcache.udp_port",
+		set: func(p *parser, v value) error {
+			p.udpClients = strings.Join(v.list, "+")
+			_, err := udpClients(p.udpClients)
+			return err
+		}},
+	{name: "memcache.sasl", kind: truth, initial: "false",
+		help:   "Clients must authenticate by SASL PLAIN, and speak the binary protocol. MEMCACHED_SASL_PWDB names the file of passwords.",
+		reason: "memcached's",
+		set:    func(p *parser, v value) error { p.c.SASL = v.truth; return nil }},
+	{name: "memcache.auth_file", kind: text, initial: "", zero: "none",
+		help:   "Clients must authenticate by one of the user:password lines of this file, and speak the text protocol.",
+		reason: "memcached's",
+		set:    func(p *parser, v value) error { p.c.AuthFile = v.text; return nil }},
 	{name: "memcache.compat", kind: text, initial: "1.6.45", flag: "compat", choices: []string{"1.6.45", "1.6.38", "1.6.18"},
 		help:   "Whose replies are given where memcached's own changed: 1.6.40 and later, or before.",
 		reason: "the current ones",
@@ -154,6 +184,52 @@ var settings = []setting{
 		reason: "memcached's",
 		set:    func(p *parser, v value) error { p.c.Memcache.Settings.WorkerLogbufSize = int(v.n); return nil }},
 
+	{name: "tls.enabled", kind: truth, initial: "false", flag: "tls",
+		help:   "TLS on every address of memcache.listen that does not say notls: before its host.",
+		reason: "it needs a certificate",
+		set:    func(p *parser, v value) error { p.tlsOn = v.truth; return nil }},
+	{name: "tls.certificate", kind: text, initial: "", flag: "tls-certificate", zero: "none",
+		help:   "File of the certificate and the chain behind it, PEM.",
+		reason: "it is yours",
+		set:    func(p *parser, v value) error { p.tls.ChainCert = v.text; return nil }},
+	{name: "tls.key", kind: text, initial: "", flag: "tls-key", zero: "none",
+		help:   "File of the certificate's private key.",
+		reason: "it is yours",
+		set:    func(p *parser, v value) error { p.tls.Key = v.text; return nil }},
+	{name: "tls.key_format", kind: text, initial: "pem", choices: []string{"pem", "der"},
+		help:   "The form of that file.",
+		reason: "memcached's",
+		set: func(p *parser, v value) error {
+			p.tls.KeyFormat = map[string]int{"pem": 1, "der": 2}[v.text]
+			return nil
+		}},
+	{name: "tls.client_certificates", kind: text, initial: "none", choices: []string{"none", "optional", "required"},
+		help:   "Whether clients show a certificate of tls.authorities: none is asked for, one that comes is checked, or one is needed.",
+		reason: "memcached's",
+		set: func(p *parser, v value) error {
+			p.tls.VerifyMode = map[string]int{"none": 0, "optional": 1, "required": 2}[v.text]
+			return nil
+		}},
+	{name: "tls.authorities", kind: text, initial: "", zero: "those of the system",
+		help:   "File of the authorities of client certificates, PEM.",
+		reason: "memcached's",
+		set:    func(p *parser, v value) error { p.tls.CACert = v.text; return nil }},
+	{name: "tls.ciphers", kind: text, initial: "", zero: "Go's",
+		help:   "Ciphers of TLS 1.2 and before, by OpenSSL's names with colons between.",
+		reason: "those of the TLS library are kept safe",
+		set:    func(p *parser, v value) error { p.tls.Ciphers = v.text; return nil }},
+	{name: "tls.min_version", kind: text, initial: "1.2", choices: []string{"1.0", "1.1", "1.2", "1.3"},
+		help:   "The oldest version of TLS that is spoken.",
+		reason: "memcached's: older ones are broken",
+		set: func(p *parser, v value) error {
+			p.tls.MinVersion = int(v.text[2] - '0')
+			return nil
+		}},
+	{name: "tls.session_cache", kind: truth, initial: "false",
+		help:   "Let clients resume sessions.",
+		reason: "memcached's",
+		set:    func(p *parser, v value) error { p.tls.SessionCache = v.truth; return nil }},
+
 	{name: "log.level", kind: text, initial: "info", flag: "log-level", choices: []string{"debug", "info", "warn", "error"},
 		help:   "What is logged, to stderr: problems are errors and warnings, starting and stopping is info. No request is ever logged.",
 		reason: "a start and a stop are a few lines",
@@ -192,6 +268,12 @@ func setServePort(p *parser, v value) error {
 		return errors.New("0 is not allowed; -1 is any free port, and memcache.listen = [] none")
 	}
 	p.port = int(v.n)
+	return nil
+}
+
+// setServeProtocol: auto is what nobody chose, and authentication may choose.
+func setServeProtocol(p *parser, v value) error {
+	p.c.Memcache.Protocol, p.protocolGiven = protocolNames[v.text], v.text != "auto"
 	return nil
 }
 
@@ -259,11 +341,10 @@ func (p *parser) finishServe() error {
 	if p.unixPath != "" {
 		p.c.Unix = &UnixSocket{Path: p.unixPath, Mode: os.FileMode(p.unixMode)}
 	}
-	if exit := p.listeners(); exit != nil {
-		return exit
-	}
-	if exit := p.finishLRU(); exit != nil {
-		return exit
+	for _, check := range []func() *Exit{p.finishAuth, p.finishServeUDP, p.finishTLS, p.listeners, p.finishLRU} {
+		if exit := check(); exit != nil {
+			return exit
+		}
 	}
 	p.finishSettings()
 	return nil

@@ -37,7 +37,7 @@ func golden(t *testing.T, name, got string) {
 
 func TestServeListensOnLoopback(t *testing.T) {
 	c, exit := Serve(Settings{})
-	if exit != nil || c.Public() || c.NeedsUser || c.AsMemcached || !slices.Equal(c.Listeners, []Listener{{"localhost", 11211}}) {
+	if exit != nil || c.Public() || c.NeedsUser || c.AsMemcached || !slices.Equal(c.Listeners, []Listener{{Host: "localhost", Port: 11211}}) {
 		t.Errorf("serve: %+v %v", c, exit)
 	}
 	if c.Admin != "127.0.0.1:8088" || c.LogLevel != slog.LevelInfo || c.LogFormat != "auto" || c.Clients != 1024 {
@@ -119,7 +119,7 @@ temporary_ttl = "1m"
 	}
 	m, set := &c.Memcache, &c.Memcache.Settings
 	if c.Loops != 2 || set.NumThreads != 2 || set.MaxBytes != 2<<30 || c.LogLevel != slog.LevelWarn || c.LogFormat != "json" || c.Admin != "" ||
-		!slices.Equal(c.Listeners, []Listener{{"10.0.0.5", 11300}, {"::1", 22122}}) || *c.Unix != (UnixSocket{"/run/panda.sock", 0o770}) ||
+		!slices.Equal(c.Listeners, []Listener{{Host: "10.0.0.5", Port: 11300}, {Host: "::1", Port: 22122}}) || *c.Unix != (UnixSocket{"/run/panda.sock", 0o770}) ||
 		c.Clients != 50000 || set.MaxConns != 50000 || c.IdleAfter != 5*time.Minute || set.IdleTimeoutSeconds != 300 ||
 		m.ItemSizeMax != 8<<20 || m.StatsPrefix != '/' || !m.StatsDetail || !set.TempLRU || set.TemporaryTTL != 60 ||
 		set.Inter != "10.0.0.5,[::1]:22122" || set.TCPPort != 11300 || set.Umask != 0o770 || c.File != "panda.toml" || !c.Public() {
@@ -131,7 +131,7 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 	c, exit := read("[memory]\nlimit = \"1GB\"\n[memcache]\ncas = false\n",
 		Override{"--memory", "memory.limit", "128"}, Override{"--listen", "memcache.listen", "127.0.0.1,[::1]"})
 	if exit != nil || c.Memcache.Settings.MaxBytes != 128<<20 || !c.Memcache.CASDisabled ||
-		!slices.Equal(c.Listeners, []Listener{{"127.0.0.1", 11211}, {"::1", 11211}}) {
+		!slices.Equal(c.Listeners, []Listener{{Host: "127.0.0.1", Port: 11211}, {Host: "::1", Port: 11211}}) {
 		t.Errorf("%+v %v", c, exit)
 	}
 	for _, o := range []struct{ setting, text, want string }{

@@ -15,7 +15,11 @@ var suboptions = []option{
 			"                          never)",
 		note: "seconds until idle connections are closed"},
 	{long: "relaxed_privileges", state: Effective, set: setRelaxed,
-		note: "the command `debugtime`, for the peers' tests; a `-U` other than 0 is ignored with a warning"},
+		note: "the command `debugtime`, for the peers' tests"},
+	{long: "panda_udp_clients", state: Effective, want: "Missing panda_udp_clients argument", set: setUDPClients,
+		help: "   - panda_udp_clients:   networks, with slashes for sizes and pluses between, that may\n" +
+			"                          use UDP besides this host: 10.0.0.0/8+fd00::/8",
+		note: "ours: networks that may use UDP besides this host: `10.0.0.0/8+fd00::/8`"},
 	{long: "panda_admin", state: Effective, want: "Missing panda_admin argument", set: setAdmin("panda_admin"),
 		help: "   - panda_admin:         serve metrics, health and profiles by HTTP at this loopback\n" +
 			"                          address (default: not at all)",
@@ -92,16 +96,38 @@ var suboptions = []option{
 	{long: "proxy_arg", state: Accepted, note: onlyProxy},
 	{long: "proxy_uring", state: Accepted, note: onlyProxy},
 	{long: "proxy_memprofile", state: Accepted, note: onlyProxy},
-	{long: "ssl_chain_cert", state: Accepted, want: "Missing ssl_chain_cert argument", note: onlyTLS},
-	{long: "ssl_key", state: Accepted, want: "Missing ssl_key argument", note: onlyTLS},
-	{long: "ssl_verify_mode", state: Accepted, want: "Missing ssl_verify_mode argument", set: wantNumber("ssl_verify_mode"), note: onlyTLS},
-	{long: "ssl_keyformat", state: Accepted, want: "Missing ssl_keyformat argument", set: wantNumber("ssl_keyformat"), note: onlyTLS},
-	{long: "ssl_ciphers", state: Accepted, want: "Missing ssl_ciphers argument", note: onlyTLS},
-	{long: "ssl_ca_cert", state: Accepted, want: "Missing ssl_ca_cert argument", note: onlyTLS},
-	{long: "ssl_wbuf_size", state: Accepted, want: "Missing ssl_wbuf_size argument", set: wantUnsigned("ssl_wbuf_size"), note: onlyTLS},
-	{long: "ssl_session_cache", state: Accepted, note: onlyTLS},
-	{long: "ssl_kernel_tls", state: Accepted, note: onlyTLS},
-	{long: "ssl_min_version", state: Accepted, want: "Missing ssl_min_version argument", set: wantNumber("ssl_min_version"), note: onlyTLS},
+	{long: "ssl_chain_cert", state: Effective, want: "Missing ssl_chain_cert argument",
+		set:  func(p *parser, v string) *Exit { p.tls.ChainCert = v; return nil },
+		help: "   - ssl_chain_cert:      certificate chain file, PEM",
+		note: "certificate chain file, PEM"},
+	{long: "ssl_key", state: Effective, want: "Missing ssl_key argument",
+		set:  func(p *parser, v string) *Exit { p.tls.Key = v; return nil },
+		help: "   - ssl_key:             private key file",
+		note: "private key file"},
+	{long: "ssl_verify_mode", state: Effective, want: "Missing ssl_verify_mode argument", set: setVerifyMode,
+		help: "   - ssl_verify_mode:     client certificates: 0 none is asked for (default), 1 one that\n" +
+			"                          comes is checked, 2 one must come, 3 as 2",
+		note: "client certificates: 0 none (default), 1 checked if it comes, 2 and 3 needed"},
+	{long: "ssl_keyformat", state: Effective, want: "Missing ssl_keyformat argument", set: setKeyFormat,
+		help: "   - ssl_keyformat:       1 PEM (default), 2 DER",
+		note: "private key: 1 PEM (default), 2 DER"},
+	{long: "ssl_ciphers", state: Effective, want: "Missing ssl_ciphers argument",
+		set:  func(p *parser, v string) *Exit { p.tls.Ciphers = v; return nil },
+		help: "   - ssl_ciphers:         ciphers of TLS 1.2 and before, by OpenSSL's names",
+		note: "ciphers of TLS 1.2 and before, by OpenSSL's names"},
+	{long: "ssl_ca_cert", state: Effective, want: "Missing ssl_ca_cert argument",
+		set:  func(p *parser, v string) *Exit { p.tls.CACert = v; return nil },
+		help: "   - ssl_ca_cert:         file of authorities for client certificates, PEM",
+		note: "file of authorities for client certificates"},
+	{long: "ssl_wbuf_size", state: Accepted, want: "Missing ssl_wbuf_size argument", set: setWbufSize,
+		note: "a reply is encrypted as it is written"},
+	{long: "ssl_session_cache", state: Effective, set: setSessionCache,
+		help: "   - ssl_session_cache:   let clients resume sessions",
+		note: "let clients resume sessions"},
+	{long: "ssl_kernel_tls", state: Accepted, set: setKernelTLS, note: "records are made by the loops"},
+	{long: "ssl_min_version", state: Effective, want: "Missing ssl_min_version argument", set: setMinVersion,
+		help: "   - ssl_min_version:     0 TLS 1.0, 1 1.1, 2 1.2 (default), 3 1.3",
+		note: "0 TLS 1.0, 1 1.1, 2 1.2 (default), 3 1.3"},
 }
 
 // Why several options cannot matter.
@@ -111,5 +137,4 @@ const (
 	noLRU     = "eviction has its own queues"
 	onlyFlash = "matters only with `ext_path`, which is refused"
 	onlyProxy = "matters only with `proxy_config`, which is refused"
-	onlyTLS   = "matters only with `-Z`, which is refused"
 )

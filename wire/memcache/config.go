@@ -24,9 +24,22 @@ func (c Compat) Version() string {
 	return "1.6.45"
 }
 
+// Protocol says which of memcached's protocols a connection speaks.
+type Protocol uint8
+
+const (
+	ProtocolAuto   Protocol = iota // its first byte decides: 0x80 is binary (the default)
+	ProtocolASCII                  // text, whatever comes
+	ProtocolBinary                 // binary, whatever comes
+)
+
+// String is the protocol as `stats settings` names it.
+func (p Protocol) String() string { return [...]string{"auto-negotiate", "ascii", "binary"}[p] }
+
 // Config is everything a session must know, fixed at start.
 type Config struct {
-	Compat Compat
+	Compat   Compat
+	Protocol Protocol // -B, of connections whose listener says nothing else
 
 	ItemSizeMax       int  // -I, bytes of a whole item on memcached's formula (see itemTotal); 0: 1 MiB
 	RequestsPerTurn   int  // -R, the most requests of a turn; 0: not given, see turn.go
@@ -63,7 +76,7 @@ type Settings struct {
 	NumThreads            int     // num_threads
 	NumThreadsPerUDP      int     // num_threads_per_udp
 	TCPBacklog            int     // tcp_backlog
-	BindingProtocol       string  // binding_protocol: auto-negotiate, ascii, binary
+	BindingProtocol       string  // binding_protocol: Protocol.String
 	AuthEnabledSASL       bool    // auth_enabled_sasl
 	AuthEnabledASCII      string  // auth_enabled_ascii: the file; "" prints no
 	MaxConnsFast          bool    // maxconns_fast
@@ -105,7 +118,7 @@ type Settings struct {
 	SSLEnabled            bool    // ssl_enabled
 	SSLChainCert          string  // ssl_chain_cert; "" prints (null)
 	SSLKey                string  // ssl_key; "" prints (null)
-	SSLVerifyMode         int     // ssl_verify_mode
+	SSLVerifyMode         int     // ssl_verify_mode, as OpenSSL numbers it
 	SSLKeyFormat          int     // ssl_keyformat
 	SSLCiphers            string  // ssl_ciphers; "" prints NULL
 	SSLCACert             string  // ssl_ca_cert; "" prints NULL
