@@ -101,12 +101,12 @@ func TestEveryOptionOfMemcachedHasOneRow(t *testing.T) {
 		if o.note == "" {
 			t.Errorf("%s has no note", o.spelling())
 		}
-		if (o.help != "") && o.state == Accepted || o.help != "" && o.state == Refused && o.short != 'U' {
+		if (o.help != "") && o.state == Accepted || o.help != "" && o.state == Refused {
 			t.Errorf("-h advertises %s, which is %s", o.spelling(), o.state)
 		}
 	}
-	if n := len(shortFlags) + 1 + len(strings.Fields(suboptionNames)) + 2; len(flags)+len(suboptions) != n {
-		t.Errorf("%d rows, want memcached's and our three: %d", len(flags)+len(suboptions), n)
+	if n := len(shortFlags) + 1 + len(strings.Fields(suboptionNames)) + 3; len(flags)+len(suboptions) != n {
+		t.Errorf("%d rows, want memcached's and our four: %d", len(flags)+len(suboptions), n)
 	}
 }
 
@@ -115,17 +115,7 @@ func TestRefusalsByName(t *testing.T) {
 		t.Helper()
 		wantExit(t, args, code, "panda: option "+name+" ("+what+") is not supported yet")
 	}
-	refused("-U 11211", ExitUsage, "-U", "UDP")
-	refused("-U -1", ExitUsage, "-U", "UDP")
-	refused("-d", ExitUsage, "-d", "running as a daemon; start it in the background, or from systemd")
-	refused("-S", ExitUsage, "-S", "SASL authentication")
-	refused("-S -B ascii", ExitUsage, "-S", "SASL authentication")
-	refused("-Y /etc/users", ExitUsage, "-Y", "authentication by a file of users")
-	refused("-Z", ExitUsage, "-Z", "TLS")
-	refused("--enable-ssl --version", ExitUsage, "-Z", "TLS")
-	refused("-e /mnt/pmem/x", ExitUsage, "-e", "warm restart")
-	refused("-B binary", ExitUsage, "-B binary", "the binary protocol")
-	refused("-l proto[binary]:127.0.0.1", ExitUsage, "-l proto[binary]", "the binary protocol")
+	refused("-l proto[proxy]:127.0.0.1", ExitUsage, "-l proto[proxy]", "the proxy protocol")
 	refused("-o ext_path=/x:1G", ExitFailure, "-o ext_path", "storage on flash")
 	refused("-o proxy_config=x.lua", ExitFailure, "-o proxy_config", "the proxy")
 	refused("-o drop_privileges", ExitFailure, "-o drop_privileges", "dropping system calls")
@@ -138,8 +128,8 @@ func TestRefusalsByName(t *testing.T) {
 			named++
 		}
 	}
-	if named != 10 {
-		t.Errorf("%d rows are refused, this test knows 10", named)
+	if named != 4 {
+		t.Errorf("%d rows are refused, this test knows 4", named)
 	}
 }
 
@@ -240,19 +230,74 @@ func TestAcceptedWithoutAWord(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for args, text := range map[string]string{
-		"-t 65 -c 2000":                   "high number of worker threads",
-		"-o resp_obj_mem_limit=1":         "DEPRECATED",
-		"-U 4000 -o relaxed_privileges":   "UDP is not served",
-		"-o relaxed_privileges -U=-1 -U3": "UDP is not served",
+		"-t 65 -c 2000":                                "high number of worker threads",
+		"-o resp_obj_mem_limit=1":                      "DEPRECATED",
+		"-Y /etc/users -l proto[negotiating]:10.0.0.1": "negotiating ports are ascii only",
 	} {
 		c := parse(t, args)
 		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], text) {
 			t.Errorf("%s: warns %q, want %q", args, c.Warnings, text)
 		}
 	}
-	if c := parse(t, "-U 4000 -o relaxed_privileges"); c.Listeners[0].Port != 4000 {
-		t.Errorf("-U alone moves the TCP port too, as memcached's does; got %v", c.Listeners)
+}
+
+func TestUDP(t *testing.T) {
+	listens := func(args string, tcp int, want ...Listener) {
+		t.Helper()
+		c := parse(t, args)
+		if !slices.Equal(c.UDP, want) {
+			t.Errorf("%s: %v, want %v", args, c.UDP, want)
+		}
+		if c.Listeners[0].Port != tcp {
+			t.Errorf("%s: TCP at %d, want %d", args, c.Listeners[0].Port, tcp)
+		}
 	}
+	listens("-U 0", 11211)
+	listens("-U 4000", 4000, Listener{Port: 4000})
+	listens("-U 4000 -p 5000", 5000, Listener{Port: 4000})
+	listens("-U -1 -p -1", 0, Listener{Port: 0})
+	listens("-U 4000 -p 5000 -l 10.0.0.1,[::1]:6000", 5000, Listener{Host: "10.0.0.1", Port: 4000}, Listener{Host: "::1", Port: 6000})
+	if c := parse(t, "-U 4000 -o panda_udp_clients=10.1.2.3/8+fd00::1"); len(c.UDPClients) != 2 ||
+		c.UDPClients[0].String() != "10.0.0.0/8" || c.UDPClients[1].String() != "fd00::1/128" {
+		t.Errorf("%v", c.UDPClients)
+	}
+	wantExit(t, "-U 4000 -o panda_udp_clients=ten", ExitUsage, "panda_udp_clients: ten is no network; it wants 10.0.0.0/8 or fd00::/8")
+	wantExit(t, "-U 70000", ExitOSError, "getaddrinfo(): Servname not supported for ai_socktype\nfailed to listen on UDP port: Success")
+}
+
+func TestAuthenticationChoosesTheProtocol(t *testing.T) {
+	for args, want := range map[string]memcache.Protocol{
+		"": memcache.ProtocolAuto, "-S": memcache.ProtocolBinary, "-S -B binary": memcache.ProtocolBinary, "-B binary": memcache.ProtocolBinary,
+		"-Y f": memcache.ProtocolASCII, "-Y f -B ascii": memcache.ProtocolASCII,
+	} {
+		if c := parse(t, args); c.Memcache.Protocol != want || c.Memcache.Settings.BindingProtocol != want.String() || c.Listeners[0].Protocol != want {
+			t.Errorf("%s: %v, want %v", args, c.Memcache.Protocol, want)
+		}
+	}
+	const noASCII, noBinary = "ERROR: You cannot allow the ASCII protocol while using SASL.", "ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens."
+	wantExit(t, "-S -B auto", ExitUsage, noASCII)
+	wantExit(t, "-S -B binary -B ascii", ExitUsage, noASCII)
+	wantExit(t, "-S -l proto[ascii]:10.0.0.1", ExitUsage, noASCII)
+	wantExit(t, "-S -U 4", ExitUsage, "ERROR: Cannot enable UDP while using binary SASL authentication.")
+	wantExit(t, "-Y f -B auto", ExitUsage, noBinary)
+	wantExit(t, "-Y f -U 4", ExitUsage, "Cannot use UDP with ascii authentication enabled (-U 0 to disable)")
+	wantExit(t, "-Y f -l proto[binary]:10.0.0.1", ExitOSError, "Cannot use binary protocol when ascii authentication enabled\nfailed to listen on one of interface(s) proto[binary]:10.0.0.1: Success")
+}
+
+func TestTLSOptions(t *testing.T) {
+	c := parse(t, "-Z -o ssl_chain_cert=c,ssl_key=k,ssl_verify_mode=3,ssl_keyformat=2,ssl_ciphers=A:B,ssl_ca_cert=a,ssl_wbuf_size=64,ssl_session_cache,ssl_min_version=3")
+	if c.TLS == nil || *c.TLS != (TLS{"c", "k", "a", "A:B", 3, 2, 3, true}) {
+		t.Errorf("%+v", c.TLS)
+	}
+	if s := c.Memcache.Settings; !s.SSLEnabled || s.SSLVerifyMode != 7 || s.SSLMinVersion != "tlsv1.3" || s.SSLWbufSize != 64<<10 || s.SSLKeyFormat != 2 {
+		t.Errorf("%+v", s)
+	}
+	if c := parse(t, "-o ssl_key=k"); c.TLS != nil {
+		t.Errorf("TLS without -Z: %+v", c.TLS)
+	}
+	wantExit(t, "-Z -p 0", ExitUsage, "ERROR: You cannot enable SSL without a TCP port.")
+	wantExit(t, "-Z -o ssl_verify_mode=4", ExitFailure, "Invalid ssl_verify_mode. Use help to see valid options.")
+	wantExit(t, "-Z -o ssl_min_version=4", ExitFailure, "Invalid ssl_min_version. Use help to see valid options.")
 }
 
 func TestGetopt(t *testing.T) {
@@ -396,13 +441,15 @@ func TestHelp(t *testing.T) {
 	if exit == nil || exit.Code != 0 || exit.Stderr != "" {
 		t.Fatalf("-h: %v, want exit 0", exit)
 	}
-	for _, word := range []string{"sasl", "ext_path", "proxy_config", "enable-ssl", "drop_privileges"} {
+	for _, word := range []string{"ext_path", "proxy_config", "drop_privileges"} {
 		if strings.Contains(strings.ToLower(exit.Stdout), word) {
 			t.Errorf("-h advertises %s, which does not work", word)
 		}
 	}
-	if !strings.Contains(exit.Stdout, "unix-socket") {
-		t.Error("-h does not mention unix-socket")
+	for _, word := range []string{"unix-socket", "sasl", "enable-ssl"} {
+		if !strings.Contains(exit.Stdout, word) {
+			t.Errorf("-h does not mention %s", word)
+		}
 	}
 	const golden = "testdata/help.txt"
 	if *rewrite {

@@ -9,6 +9,7 @@ import (
 var sections = map[string]string{
 	"memory":   "The store, which all protocols share.",
 	"memcache": "The memcache protocol.",
+	"tls":      "TLS of the memcache protocol.",
 	"log":      "The log, on stderr.",
 	"admin":    "The operator's port.",
 }

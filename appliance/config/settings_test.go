@@ -57,6 +57,10 @@ func TestEverySettingIsApplied(t *testing.T) {
 		"memcache.dump": "false", "memcache.watch": "false", "memcache.shutdown": "true", "memcache.temporary_ttl": "61s",
 		"memcache.lru_crawler": "false", "memcache.growth_factor": "2", "memcache.chunk_size": "100", "memcache.stats_prefix": "/",
 		"memcache.track_sizes": "true", "memcache.watcher_buffer": "1MB", "memcache.worker_buffer": "1MB",
+		"memory.file": "m", "memcache.protocol": "binary", "memcache.udp_port": "5", "memcache.udp_clients": "10.0.0.0/8",
+		"memcache.sasl": "true", "memcache.auth_file": "a", "tls.enabled": "true", "tls.certificate": "c", "tls.key": "k",
+		"tls.key_format": "der", "tls.client_certificates": "required", "tls.authorities": "a", "tls.ciphers": "c",
+		"tls.min_version": "1.3", "tls.session_cache": "true",
 		"log.level": "debug", "log.format": "text", "admin.address": "[::1]:0",
 	}
 	plain, _ := Serve(Settings{})
