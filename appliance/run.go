@@ -125,7 +125,7 @@ func (n *Node) wait(signals <-chan os.Signal, stderr io.Writer) {
 		case graceful = <-n.shutdown:
 		case s := <-signals:
 			if s == syscall.SIGHUP {
-				n.log.Info("SIGHUP: there are no users and no certificates to read again")
+				n.reload()
 				continue
 			}
 			graceful, reason = s == syscall.SIGUSR1, signalName(s)
