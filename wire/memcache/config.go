@@ -198,6 +198,17 @@ type Env struct {
 	// must not wait. nil: watchers get their lines on ticks only.
 	Wake func(loop int)
 
+	// Token checks a name and a password of the text protocol (-Y); nil: nobody
+	// is asked. Called on loops, by several at a time; it takes as long whatever
+	// it is given.
+	Token func(user, password []byte) bool
+
+	// SASL is asked by the binary protocol (-S); nil: nobody is asked.
+	SASL SASL
+
+	// AuthFailed hears of a failed attempt; nil: nobody does. Called on a loop.
+	AuthFailed func(peer *wire.Peer)
+
 	// SetVerbosity hears of the verbosity command; nil: nobody does.
 	SetVerbosity func(level int)
 

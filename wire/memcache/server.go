@@ -87,6 +87,7 @@ func New(config Config, env Env) (*Server, error) {
 func (s *Server) Open(loop int, peer wire.Peer) wire.Session {
 	w := s.workers[loop]
 	c := &session{worker: w, fd: int32(peer.FD)}
+	c.openAuth()
 	c.enter(peer, w.seenMS)
 	w.traceOpen(&c.conn.peer)
 	return c

@@ -44,6 +44,8 @@ type session struct {
 	walk    *itemWalk // stateWalk
 	store   store     // stateBody
 
+	authenticated bool // always, when nobody is asked who they are
+
 	fd      int32       // the socket's number, as lines of the trace show it
 	ending  wire.Reason // why it answered Close, when the client asked for it
 	watcher *watcher    // stateWatch
