@@ -120,7 +120,7 @@ func (c *contest) row(ctx context.Context, r *Row) (*RowResult, error) {
 	for round := range c.o.Rounds {
 		var samples [2]Sample // ours, the peer's
 		for turn, who := range order(round) {
-			l := r.Load
+			l := r.load()
 			l.Requests, l.Seed = n/2, uint64(2*round+turn/2)
 			half, err := c.sides()[who].measure(ctx, l)
 			if err != nil {
@@ -146,7 +146,7 @@ func (c *contest) sides() [2]*side { return [2]*side{&c.ours, &c.peer} }
 
 func (c *contest) warm(ctx context.Context, r *Row, n int64) error {
 	for _, s := range c.sides() {
-		l := r.Load
+		l := r.load()
 		l.Requests = max(int64(float64(n)*warmShare), int64(l.Connections))
 		if _, err := s.measure(ctx, l); err != nil {
 			return err
@@ -161,7 +161,10 @@ func (s *side) fill(ctx context.Context, sp space) error {
 		return nil
 	}
 	l := sp.fill()
-	l.Network, l.Address = s.Network, s.Address
+	l.Network, l.Address, l.TLS = s.Network, s.Address, s.TLS
+	if s.TLS != nil {
+		l.Depth = 1 // see Rows
+	}
 	r, err := load.Run(ctx, l)
 	if err != nil {
 		return fmt.Errorf("loading %s: %w", s.name, err)
@@ -175,7 +178,10 @@ func (s *side) fill(ctx context.Context, sp space) error {
 
 // measure runs a load and reads what it cost the server.
 func (s *side) measure(ctx context.Context, l load.Config) (Sample, error) {
-	l.Network, l.Address, l.AnyKey = s.Network, s.Address, s.anyKey()
+	l.Address, l.AnyKey, l.TLS = s.Address, s.anyKey(), s.TLS
+	if l.Network == "" {
+		l.Network = s.Network
+	}
 	before, err := s.CPU()
 	if err != nil {
 		return Sample{}, err

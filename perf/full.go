@@ -21,7 +21,7 @@ func FullRows() []Row {
 	c := small(1)
 	c.KeyPrefix, c.KeyCount = fullPrefix, load.KeysMax
 	return []Row{
-		{"set-new-full/depth=16", depth(c, 16), 400_000, 0.6, 0},
+		{Name: "set-new-full/depth=16", Load: depth(c, 16), Requests: 400_000, BarPeer: 0.6},
 	}
 }
 

@@ -123,7 +123,10 @@ func (o *Options) againstPeer(ctx context.Context, report *Report) error {
 	if err := o.againstFull(ctx, report, other, bar); err != nil {
 		return err
 	}
-	rows := matching(Rows(), o.Rows)
+	if err := o.againstOver(ctx, report, other, bar); err != nil {
+		return err
+	}
+	rows := over(matching(Rows(), o.Rows), OverTCP)
 	if len(rows) == 0 && !o.Latency {
 		return nil
 	}
@@ -143,6 +146,27 @@ func (o *Options) againstPeer(ctx context.Context, report *Report) error {
 		}
 	}
 	return c.stop()
+}
+
+// againstOver compares the rows that plain TCP does not carry.
+func (o *Options) againstOver(ctx context.Context, report *Report, other peer.Spec, bar func(*Row) float64) error {
+	for _, t := range []Transport{OverTLS, OverUDP} {
+		rows := over(matching(Rows(), o.Rows), t)
+		if len(rows) == 0 {
+			continue
+		}
+		ours := o.subject(peerThreads)
+		ours.TLS, ours.UDP = t == OverTLS, t == OverUDP
+		other.TLS, other.UDP = ours.TLS, ours.UDP
+		c, err := newContest(o, ours, other, rows, bar)
+		if err == nil {
+			err = errors.Join(c.compare(ctx, report), c.stop())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *Options) againstFloor(ctx context.Context, report *Report, dir string) error {

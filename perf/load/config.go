@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -17,6 +18,8 @@ const (
 	DepthMax = 4096
 	// ValueSizeMax keeps a request's template (one per stream) affordable.
 	ValueSizeMax = 8 << 20
+	// DatagramValueMax fits into a datagram with its request, on any network.
+	DatagramValueMax = 1000
 	// StallLimit is how long a run may go without any reply.
 	StallLimit = 10 * time.Second
 	// OutstandingMax bounds what an open loop leaves unanswered on one
@@ -27,13 +30,15 @@ const (
 // Config says what to send. The zero value of a field is its default where one
 // is named.
 type Config struct {
-	Network, Address string // "tcp" or "unix"
+	Network, Address string      // "tcp", "unix" or "udp"
+	TLS              *tls.Config // nil: plain text
 
 	Connections int // default 50
 	Workers     int // goroutines that drive them, default 1
 	Depth       int // requests per write of the closed loop, default 1
 
 	Meta       bool    // mg and ms instead of get and set
+	Binary     bool    // the binary protocol; deeper than 1 its quiet requests, with a noop behind
 	SetShare   float64 // share of requests that store: 0 all GET, 1 all SET
 	KeysPerGet int     // keys of one get, default 1
 
@@ -140,6 +145,10 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: negative zipf or rate", ErrConfig)
 	case c.Meta && c.KeysPerGet > 1:
 		return fmt.Errorf("%w: mg takes one key", ErrConfig)
+	case c.Binary && (c.Meta || c.KeysPerGet > 1 || c.Rate > 0 && c.Depth > 1 || c.AnyKey):
+		return fmt.Errorf("%w: binary requests have one key, and an open loop is not quiet", ErrConfig)
+	case c.Network == "udp" && (c.Depth > 1 || c.Rate > 0 || c.TLS != nil || c.ValueSize > DatagramValueMax):
+		return fmt.Errorf("%w: a datagram holds one small request, and the next one waits for its reply", ErrConfig)
 	case c.Sequential && c.KeysPerGet > 1:
 		return fmt.Errorf("%w: sequential keys are for loading", ErrConfig)
 	}

@@ -1,5 +1,5 @@
-// Package load is a black-box load generator for memcached's text and meta
-// protocols: it talks to a server over sockets and knows nothing else of it.
+// Package load is a black-box load generator for memcached's protocols, text,
+// meta and binary, over TCP, TLS, UDP and unix sockets: it talks to a server over sockets and knows nothing else of it.
 //
 // # Where it sits
 //
@@ -16,6 +16,8 @@
 //   - stream: the requests and expected replies of one connection; it does no
 //     I/O and reads no clock, so tests drive it with plain bytes and times.
 //   - schedule: the planned send times of an open loop.
+//   - conn: a stream's socket; secure: the TLS between them, which reads and
+//     writes memory.
 //   - worker: the sockets, the clock and the epoll of a share of the streams.
 //
 // # Closed and open loop
@@ -26,6 +28,9 @@
 // have come. A latency runs from the due time, not from the send, so that a
 // stall of the server counts against every request that it delayed (no
 // coordinated omission).
+//
+// A binary batch deeper than one is quiet: only hits and the noop behind it are
+// answered. Over UDP each request is a datagram, and waits for its reply.
 //
 // # Ownership
 //

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -10,6 +11,7 @@ import (
 type request struct {
 	due   int64 // nanoseconds, on the worker's clock
 	store bool
+	noop  bool // the end of a quiet batch
 }
 
 // stream is one connection's requests and expected replies. It does no I/O:
@@ -45,6 +47,9 @@ func newStream(c *Config, t *templates, table []uint32, i int, latency *hdrhisto
 	outstanding := c.Depth
 	if c.Rate > 0 {
 		outstanding = OutstandingMax
+	}
+	if t.quiet {
+		outstanding++ // the noop
 	}
 	keysPer := c.KeysPerGet
 	return &stream{
@@ -83,15 +88,25 @@ func (s *stream) batch(n int, now int64) {
 		for range n {
 			s.request(now)
 		}
+		s.endBatch(now)
 		return
 	}
 	length := n * len(t.bytes)
+	s.out = s.out[:len(s.out)/len(t.bytes)*len(t.bytes)] // without a noop, which is shorter
 	for len(s.out) < length {
 		s.out = append(s.out, t.bytes...)
 	}
 	s.out = s.out[:length]
 	for i := range n {
 		s.fill(t, s.out[i*len(t.bytes):], now)
+	}
+	s.endBatch(now)
+}
+
+// endBatch has a quiet batch answered.
+func (s *stream) endBatch(now int64) {
+	if s.t.quiet {
+		s.noop(now)
 	}
 }
 
@@ -126,7 +141,10 @@ func (s *stream) fill(t *template, dst []byte, due int64) {
 		s.asked[s.asking&mask] = k
 		s.asking++
 	}
-	s.waiting[s.tail&uint(len(s.waiting)-1)] = request{due, t == &s.t.set}
+	if t.opaque > 0 {
+		binary.BigEndian.PutUint32(dst[t.opaque:], uint32(s.tail))
+	}
+	s.waiting[s.tail&uint(len(s.waiting)-1)] = request{due: due, store: t == &s.t.set}
 	s.tail++
 	s.left--
 }
@@ -141,9 +159,17 @@ func (s *stream) replies(b []byte, now int64) (n int, err error) {
 			if err != nil {
 				return n, err
 			}
-			if n += m; s.body == 0 && s.t.meta {
+			if n += m; s.body == 0 && (s.t.meta || s.t.binary) {
 				s.done(now)
 			}
+			continue
+		}
+		if s.t.binary {
+			m, err := s.binaryReply(b[n:], now)
+			if m == 0 || err != nil {
+				return n, err
+			}
+			n += m
 			continue
 		}
 		i := bytes.IndexByte(b[n:], '\n')
@@ -234,7 +260,7 @@ func (s *stream) block(b []byte) (n int, err error) {
 	if !s.t.anyKey && string(got) != string(want[:len(got)]) {
 		return 0, wrongReply("the value as stored", got)
 	}
-	if s.body -= n; s.body == 0 && b[n-1] != '\n' {
+	if s.body -= n; s.body == 0 && b[n-1] != '\n' && !s.t.binary {
 		return 0, wrongReply("a line end after the value", b[:n])
 	}
 	return n, nil
@@ -244,6 +270,9 @@ func (s *stream) block(b []byte) (n int, err error) {
 func (s *stream) done(now int64) {
 	r := s.waiting[s.head&uint(len(s.waiting)-1)]
 	s.head++
+	if r.noop {
+		return
+	}
 	if r.store {
 		s.answered++
 	} else {

@@ -7,6 +7,8 @@ type template struct {
 	bytes []byte
 	keys  []int // where a key's digits go, one place per key
 	value int   // where the stored value's digits go, 0 for none
+
+	opaque int // where the request's number goes, 0 for none
 }
 
 // put writes the digits of key i of a request that starts at dst.
@@ -21,6 +23,8 @@ func (t *template) put(dst []byte, i int, key uint32) {
 type templates struct {
 	get, set template
 	meta     bool
+	binary   bool
+	quiet    bool // binary, and only hits and noops are answered
 	anyKey   bool
 
 	// head and tail stand before and after the digits in the line that
@@ -37,6 +41,10 @@ type templates struct {
 func newTemplates(c *Config) *templates {
 	t := &templates{meta: c.Meta, anyKey: c.AnyKey, value: valueOf(c.ValueSize)}
 	size := strconv.Itoa(c.ValueSize)
+	if c.Binary {
+		t.useBinary(c)
+		return t
+	}
 	if c.Meta {
 		t.get = newTemplate("mg ", c.KeyPrefix, 1, " v\r\n", nil)
 		t.set = newTemplate("ms ", c.KeyPrefix, 1, " "+size+"\r\n", t.value)

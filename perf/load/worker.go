@@ -1,15 +1,13 @@
 package load
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sys/unix"
 )
 
 // readSize is the read buffer of a worker: a whole reply of depth 64, and half
@@ -19,14 +17,6 @@ const readSize = 256 << 10
 // tick bounds one wait, so that a worker notices a cancelled run.
 const tick = 100 * time.Millisecond
 
-// conn is a stream and its socket.
-type conn struct {
-	*stream
-	file  *os.File
-	fd    int
-	carry []byte // the start of a line that the last read ended in
-}
-
 // worker drives its connections from one goroutine.
 type worker struct {
 	c        *Config
@@ -34,6 +24,7 @@ type worker struct {
 	conns    []*conn
 	plan     schedule // open loop
 	buf      []byte
+	records  []byte // TLS: what a read brought
 	latency  *hdrhistogram.Histogram
 	start    time.Time
 	deadline int64 // when no further request may start
@@ -48,6 +39,9 @@ func newWorker(c *Config, stop *atomic.Bool) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{c: c, poll: p, buf: make([]byte, readSize), deadline: math.MaxInt64, stop: stop}
+	if c.TLS != nil {
+		w.records = make([]byte, readSize)
+	}
 	if c.Latency {
 		w.latency = newHistogram()
 	}
@@ -62,13 +56,8 @@ func (w *worker) dial(s *stream) error {
 		return err
 	}
 	defer nc.Close()
-	f, err := nc.(interface{ File() (*os.File, error) }).File()
+	c, err := w.open(nc, s)
 	if err != nil {
-		return err
-	}
-	c := &conn{stream: s, file: f, fd: int(f.Fd())}
-	if err := unix.SetNonblock(c.fd, true); err != nil {
-		f.Close()
 		return err
 	}
 	w.conns = append(w.conns, c)
@@ -169,7 +158,7 @@ func (w *worker) turn() error {
 
 // serve moves what a socket has or takes.
 func (w *worker) serve(c *conn, readable, writable bool) error {
-	if writable && len(c.unsent()) > 0 {
+	if writable && c.waits() {
 		if err := c.flush(); err != nil {
 			return err
 		}
@@ -201,18 +190,16 @@ func (w *worker) nextBatch(c *conn, now int64) error {
 func (w *worker) read(c *conn) (now int64, err error) {
 	for {
 		have := copy(w.buf, c.carry)
-		n, err := unix.Read(c.fd, w.buf[have:])
+		n, more, err := w.receive(c, w.buf[have:])
 		now = w.now()
 		w.heard = now
 		switch {
-		case err == unix.EAGAIN || err == unix.EINTR:
+		case errors.Is(err, ErrClosed) && c.outstanding() == 0 && c.left == 0:
 			return now, nil
 		case err != nil:
-			return now, fmt.Errorf("load: read: %w", err)
-		case n == 0 && c.outstanding() == 0 && c.left == 0:
-			return now, nil
+			return now, err
 		case n == 0:
-			return now, ErrClosed
+			return now, nil
 		}
 		got := w.buf[:have+n]
 		used, err := c.replies(got, now)
@@ -220,25 +207,15 @@ func (w *worker) read(c *conn) (now int64, err error) {
 			return now, err
 		}
 		c.carry = append(c.carry[:0], got[used:]...)
-		if len(got) < len(w.buf) {
+		if !more {
 			return now, nil
 		}
 	}
 }
 
-// flush writes what the socket takes; the rest goes when it is writable again.
-func (c *conn) flush() error {
-	for len(c.unsent()) > 0 {
-		n, err := unix.Write(c.fd, c.unsent())
-		switch err {
-		case nil:
-			c.sent += n
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return nil
-		default:
-			return fmt.Errorf("load: write: %w", err)
-		}
+func (w *worker) receive(c *conn, p []byte) (n int, more bool, err error) {
+	if c.secure != nil {
+		return c.receiveSecure(w.records, p)
 	}
-	return nil
+	return c.receive(p)
 }

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -32,7 +33,8 @@ type Server struct {
 	Network string // "tcp" or "unix"
 	Address string
 	PID     int
-	Pprof   string // address of its profiles by HTTP, if Spec asked for it
+	Pprof   string      // address of its profiles by HTTP, if Spec asked for it
+	TLS     *tls.Config // of its clients, if Spec asked for it
 
 	command *exec.Cmd
 	ended   chan error // gets the one result of Wait
@@ -61,7 +63,16 @@ func start(spec Spec, program string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.command = exec.Command(program, spec.arguments(argument, s.Pprof)...)
+	arguments := spec.arguments(argument, s.Pprof)
+	if spec.TLS {
+		secure, err := s.secure()
+		if err != nil {
+			s.clean()
+			return nil, err
+		}
+		arguments = append(arguments, secure...)
+	}
+	s.command = exec.Command(program, arguments...)
 	s.command.SysProcAttr = attributes()
 	s.command.Stdout, s.command.Stderr = s.log, s.log
 	if err := s.command.Start(); err != nil {
@@ -98,6 +109,19 @@ func (s *Server) place() (argument string, err error) {
 	port, err := freePort()
 	s.Network, s.Address = "tcp", "127.0.0.1:"+port
 	return port, err
+}
+
+// secure makes a certificate, and returns the arguments that name it.
+func (s *Server) secure() (arguments []string, err error) {
+	if s.dir, err = os.MkdirTemp("", "peer"); err != nil {
+		return nil, err
+	}
+	c, err := newCertificate(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	s.TLS = c.clients
+	return []string{"-Z", "-o", "ssl_chain_cert=" + c.chain + ",ssl_key=" + c.key}, nil
 }
 
 func freePort() (string, error) {

@@ -25,6 +25,8 @@ type Spec struct {
 	Threads   int    // -t; the floor has one
 	MemoryMB  int    // -m, default 64 as memcached's
 	Unix      bool   // a unix socket instead of a port
+	TLS       bool   // of the port, with a certificate of our own: Server.TLS
+	UDP       bool   // at the same port, too
 	ValueSize int    // what the floor answers with
 	Pprof     bool   // Panda: serve profiles, see Server.Pprof
 	Extra     []string
@@ -45,7 +47,11 @@ func (s *Spec) arguments(address, pprof string) []string {
 	} else {
 		a = append(a, "-l", "127.0.0.1", "-p", address)
 	}
-	a = append(a, "-U", "0", "-t", strconv.Itoa(max(s.Threads, 1)))
+	udp := "0"
+	if s.UDP {
+		udp = address
+	}
+	a = append(a, "-U", udp, "-t", strconv.Itoa(max(s.Threads, 1)))
 	a = append(a, "-m", strconv.Itoa(max(s.MemoryMB, 64)))
 	if os.Geteuid() == 0 {
 		a = append(a, "-u", "root")
