@@ -212,6 +212,9 @@ type Env struct {
 	// SetVerbosity hears of the verbosity command; nil: nobody does.
 	SetVerbosity func(level int)
 
+	// SampleKeys asks for HotKeys. Config.DumpDisabled forbids them.
+	SampleKeys bool
+
 	StartedAtMS int64 // Unix time of the process's start, on the loops' clock (wire.Out.NowMS)
 	PID         int
 }

@@ -111,10 +111,12 @@ func (w *worker) key(b []byte) *slab.Key {
 	for i := f.next; i < f.count; i++ {
 		if k := &f.keys[i]; len(k.Bytes) == len(b) && &k.Bytes[0] == &b[0] {
 			f.next = i + 1
+			w.sampled(k)
 			return k
 		}
 	}
 	f.met = w.handle.Key(0, b)
+	w.sampled(&f.met)
 	return &f.met
 }
 

@@ -78,6 +78,9 @@ func New(config Config, env Env) (*Server, error) {
 	for i := range env.Loops {
 		w := newWorker(s, env.Store.Handle(i))
 		w.loop = i
+		if env.SampleKeys && !config.DumpDisabled {
+			w.hot, w.hotWait = newHotKeys(i), 0
+		}
 		s.workers = append(s.workers, w)
 	}
 	return s, nil
@@ -103,6 +106,7 @@ func (s *Server) Tick(loop int, nowMS int64) {
 	w.handle.Tick(now)
 	s.trace.evictions.nowMS.Store(now)
 	w.traceTick()
+	w.hot.tick(nowMS)
 }
 
 // worker is what the sessions of one loop share: the loop's way into the
@@ -136,10 +140,13 @@ type worker struct {
 	scratch []byte
 
 	ahead foresight
+
+	hotWait int // keys to the next sample, see hotkeys.go
+	hot     *hotKeys
 }
 
 func newWorker(s *Server, h *slab.Handle) *worker {
-	return &worker{server: s, handle: h, dialect: s.dialect, seenMS: s.env.StartedAtMS}
+	return &worker{server: s, handle: h, dialect: s.dialect, seenMS: s.env.StartedAtMS, hotWait: math.MaxInt}
 }
 
 // reply answers a classic command, which noreply silences, errors too.
