@@ -118,6 +118,9 @@ func (l *Core) Tick() {
 	l.buffers.trim()
 	l.outs.trim()
 	l.tickClosing(now)
+	if l.leaving {
+		l.tickLeaving(now)
+	}
 	if l.idleTimeoutMS > 0 {
 		l.tickIdle(now)
 	}

@@ -33,6 +33,7 @@ const (
 	gone                            // closed
 	parked                          // the session is to be resumed
 	inParked                        // among Core.parked, perhaps no longer parked
+	unheard                         // the session has been fed nothing yet
 )
 
 // FD is the file descriptor.

@@ -89,6 +89,7 @@ type Core struct {
 	parked   []*Conn // those that Resume looks after, and some that are no longer parked
 	idleScan int     // where in conns the next tick looks
 	stopping bool
+	leaving  bool // connections end with their next reply (leave.go)
 
 	buffers bufferPool
 	outs    outPool
@@ -113,7 +114,7 @@ func (l *Core) Len() int { return len(l.conns) }
 // Add takes over a connected, non-blocking fd. Nothing is read before an event
 // says that there is something. kick: the idle timeout applies.
 func (l *Core) Add(fd int, s wire.Session, kick bool) *Conn {
-	c := &Conn{session: s, fd: int32(fd), index: int32(len(l.conns)), activeMS: l.clock.NowMS()}
+	c := &Conn{session: s, fd: int32(fd), index: int32(len(l.conns)), activeMS: l.clock.NowMS(), flags: unheard}
 	if kick && l.idleTimeoutMS > 0 {
 		c.flags |= kickable
 	}
@@ -339,7 +340,7 @@ func (l *Core) cutBody(pieces int) (v [][]byte, body, want int) {
 
 // after does what the session wants. It reports whether c could go on at once.
 func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
-	c.flags &^= hungry | parked
+	c.flags &^= hungry | parked | unheard
 	switch next {
 	case wire.More:
 		if len(c.rest) > 0 {
@@ -352,6 +353,9 @@ func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
 		if l.stopping {
 			l.finish(c, wire.ByStop)
 			return false
+		}
+		if l.leaving {
+			return l.leaveAfter(c)
 		}
 		return c.flags&readable != 0
 	case wire.Yield:

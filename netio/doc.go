@@ -44,6 +44,9 @@
 //     input it has not read (close.go).
 //  7. A session that answered Park is resumed until it answers something else,
 //     on ticks, on Server.Wake, and when its output has drained (parked.go).
+//  8. A listener that was left is another process's: it is neither shut down nor
+//     removed, and who connected to it here is served (leave.go). One that was
+//     adopted as Foreign is never shut down nor removed (adopt.go).
 //
 // # Limits
 //

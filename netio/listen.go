@@ -22,6 +22,7 @@ type Listener struct {
 	Address string
 	Mode    os.FileMode // of a unix socket; 0: 0700
 	Backlog int         // 0: 1024
+	Foreign bool        // of Adopt: somebody else keeps the socket and its path
 	// Open starts a session, on the goroutine of the loop that will serve it.
 	Open func(loop int, peer wire.Peer) wire.Session
 }
@@ -31,6 +32,7 @@ type listener struct {
 	network  string // "tcp", "unix"
 	local    string
 	wildcard bool // local says nothing of where a connection came in
+	foreign  bool // somebody else keeps it: it is neither shut down nor removed
 	open     func(loop int, peer wire.Peer) wire.Session
 }
 

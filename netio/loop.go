@@ -65,7 +65,7 @@ func (l *loop) event(fd int, e Events) {
 // earlier in this batch.
 func (l *loop) eventOther(fd int) {
 	for _, ln := range l.server.listeners {
-		if ln.fd == fd {
+		if ln.fd == fd && !l.core.leaving {
 			l.accept(ln)
 			return
 		}
@@ -103,12 +103,16 @@ func (l *loop) add(a *accepted) {
 
 func (l *loop) addTask(argument any) { l.add(argument.(*accepted)) }
 
-func (l *loop) acceptTask(any) { l.acceptAll() }
+func (l *loop) acceptTask(any) {
+	if !l.core.leaving {
+		l.acceptAll()
+	}
+}
 
 func (l *loop) tick(any) {
 	l.tickWaits.Store(false)
 	l.core.Tick()
-	if l.acceptWaits && !l.server.paused.Load() {
+	if l.acceptWaits && !l.server.paused.Load() && !l.core.leaving {
 		l.acceptAll()
 	}
 	if l.server.config.Tick != nil {
@@ -139,7 +143,12 @@ func (l *loop) checkDone() { l.done = l.stopping && l.core.Len() == 0 }
 // there held them back.
 func (l *loop) forget() {
 	l.count.Add(-1)
-	l.server.conns.Add(-1)
+	if l.server.conns.Add(-1) == 0 && l.server.leaving.Load() {
+		select {
+		case l.server.emptied <- struct{}{}:
+		default:
+		}
+	}
 	if l.server.paused.Load() {
 		l.server.resume()
 	}

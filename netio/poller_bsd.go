@@ -65,6 +65,9 @@ func (p *poller) close() {
 // has no way to wake one.
 func (p *poller) watchListener(fd int) error { return p.watch(fd) }
 
+// unwatchListener forgets a listener that another process goes on with.
+func (p *poller) unwatchListener(fd int) error { return p.kqueue.Delete(fd) }
+
 // watch registers fd, edge triggered, for input.
 func (p *poller) watch(fd int) error {
 	return p.kqueue.AddRead(&netpoll.PollAttachment{FD: fd}, true)

@@ -74,6 +74,9 @@ func (p *poller) watchListener(fd int) error {
 	return p.control(unix.EPOLL_CTL_ADD, fd, listenerEvents)
 }
 
+// unwatchListener forgets a listener that another process goes on with.
+func (p *poller) unwatchListener(fd int) error { return p.control(unix.EPOLL_CTL_DEL, fd, 0) }
+
 // wantWrite asks for an event when fd can be written, or no longer for it.
 func (p *poller) wantWrite(fd int, on bool) error {
 	events := uint32(watchedEvents)

@@ -48,7 +48,9 @@ type Server struct {
 	listenDisabled atomic.Int64
 	paused         atomic.Bool // the connection limit holds the listeners back
 	stopping       atomic.Bool
-	acceptErrorLog atomic.Bool // an accept error was logged, none has succeeded since
+	leaving        atomic.Bool   // the listeners are another process's
+	emptied        chan struct{} // while leaving: there was no connection left
+	acceptErrorLog atomic.Bool   // an accept error was logged, none has succeeded since
 }
 
 // New returns a Server that listens nowhere yet.
@@ -56,7 +58,7 @@ func New(c Config) (*Server, error) {
 	if c.Loops < 1 {
 		return nil, errLoops
 	}
-	s := &Server{config: c, clock: c.Clock, log: c.Log, tickEnd: make(chan struct{})}
+	s := &Server{config: c, clock: c.Clock, log: c.Log, tickEnd: make(chan struct{}), emptied: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = newSystemClock()
 	}
@@ -143,7 +145,9 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 		return errStopped
 	}
 	for _, ln := range s.listeners {
-		_ = unix.Shutdown(ln.fd, unix.SHUT_RD) // refuses new peers where the system can; close does everywhere
+		if !s.leaving.Load() && !ln.foreign {
+			_ = unix.Shutdown(ln.fd, unix.SHUT_RD) // refuses new peers where the system can; close does everywhere
+		}
 	}
 	for _, l := range s.loops {
 		l.poller.post(l.stop, nil)
@@ -172,7 +176,7 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 func (s *Server) close() {
 	for _, ln := range s.listeners {
 		_ = unix.Close(ln.fd)
-		if ln.network == "unix" {
+		if ln.network == "unix" && !ln.foreign && !s.leaving.Load() {
 			if err := os.Remove(ln.local); err != nil && !errors.Is(err, os.ErrNotExist) {
 				s.log.Warn("unix socket not removed", "path", ln.local, "error", err)
 			}
