@@ -24,13 +24,15 @@ type connections = xsync.MapOf[int, *connection]
 
 // stateNames are memcached's, by what a session does with the next bytes.
 var stateNames = [...]string{
-	stateLine:    "conn_read",
-	stateBody:    "conn_nread",
-	stateSkip:    "conn_swallow",
-	stateKeys:    "conn_parse_cmd",
-	stateDiscard: "conn_read",
-	stateDump:    "conn_parse_cmd",
-	stateWatch:   "conn_watch",
+	stateLine:      "conn_read",
+	stateBody:      "conn_nread",
+	stateSkip:      "conn_swallow",
+	stateKeys:      "conn_parse_cmd",
+	stateDiscard:   "conn_read",
+	stateDump:      "conn_parse_cmd",
+	stateWatch:     "conn_watch",
+	stateToken:     "conn_read",
+	stateTokenData: "conn_read",
 }
 
 // enter makes a session known.

@@ -24,6 +24,8 @@ const (
 	storeTooLarge
 	storeNoMemory
 	connYields
+	authCommands
+	authErrors
 
 	counterCount
 )

@@ -9,14 +9,16 @@ import (
 type state uint8
 
 const (
-	stateLine    state = iota // a command line
-	stateBody                 // the data of a store command, into its item
-	stateSkip                 // the data of a store command that failed
-	stateKeys                 // the keys of a get whose line is not used up
-	stateDiscard              // the rest of a line whose reply is known
-	stateDump                 // the end of a line whose reply is a long list
-	stateWalk                 // the same, of what a look at all items tells
-	stateWatch                // drop them: the session watches
+	stateLine      state = iota // a command line
+	stateBody                   // the data of a store command, into its item
+	stateSkip                   // the data of a store command that failed
+	stateKeys                   // the keys of a get whose line is not used up
+	stateDiscard                // the rest of a line whose reply is known
+	stateDump                   // the end of a line whose reply is a long list
+	stateWalk                   // the same, of what a look at all items tells
+	stateWatch                  // drop them: the session watches
+	stateToken                  // a line of a client that has not said who it is, see authtoken.go
+	stateTokenData              // the data block in which it says so
 )
 
 // progress is how a piece of work ended.
@@ -44,7 +46,9 @@ type session struct {
 	walk    *itemWalk // stateWalk
 	store   store     // stateBody
 
-	authenticated bool // always, when nobody is asked who they are
+	authenticated bool       // always, when nobody is asked who they are
+	token         *tokenData // stateTokenData
+	sasl          *saslState // nil before opcode 21 or 22
 
 	fd      int32       // the socket's number, as lines of the trace show it
 	ending  wire.Reason // why it answered Close, when the client asked for it
@@ -120,6 +124,10 @@ func (s *session) step(in []byte) (n int, p progress) {
 		return s.walkOn()
 	case stateWatch:
 		return len(in), watching
+	case stateToken:
+		return s.tokenLine(in)
+	case stateTokenData:
+		return s.tokenBlock(in)
 	default:
 		return s.discard(in)
 	}
@@ -187,6 +195,7 @@ func (s *session) Close(why wire.Reason) {
 		s.worker.handle.Discard(s.store.item)
 		s.store = store{}
 	}
+	s.closeAuth()
 	s.endWalk()
 	s.state = stateDiscard
 	s.traceClosed(why)

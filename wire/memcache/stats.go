@@ -248,7 +248,8 @@ func (s *Server) appendCommands(l *statList) {
 	l.u("touch_misses", s.total(touchMisses))
 	l.u("store_too_large", s.total(storeTooLarge))
 	l.u("store_no_memory", s.total(storeNoMemory))
-	l.zeros("auth_cmds", "auth_errors")
+	l.u("auth_cmds", s.total(authCommands))
+	l.u("auth_errors", s.total(authErrors))
 }
 
 func (s *Server) appendConnections(l *statList, t *wire.Transport, indexBytes int64) {
