@@ -16,6 +16,7 @@ type accepted struct {
 	fd   int
 	from *listener
 	peer wire.Peer
+	tls  *TLSConn // nil: plain
 }
 
 func (l *loop) acceptAll() {
@@ -44,7 +45,7 @@ func (l *loop) accept(ln *listener) {
 			l.reject(fd)
 			continue
 		}
-		l.place(&accepted{fd, ln, ln.peerOf(fd, from)})
+		l.place(&accepted{fd: fd, from: ln, peer: ln.peerOf(fd, from)})
 	}
 	l.acceptWaits = true
 	l.poller.ready()
@@ -124,9 +125,12 @@ func (l *loop) place(a *accepted) {
 		}
 	}
 	to.count.Add(1)
-	if to == l {
+	switch {
+	case a.from.tls != nil:
+		l.server.startHandshake(a, to)
+	case to == l:
 		l.add(a)
-	} else {
+	default:
 		to.poller.post(to.addTask, a)
 	}
 }

@@ -29,8 +29,8 @@ func (s *Server) Adopt(fd int, l Listener) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("adopt descriptor %d: %w", fd, err)
 	}
-	ln.open, ln.foreign = l.Open, l.Foreign
-	s.listeners = append(s.listeners, ln)
+	ln.foreign = l.Foreign
+	s.serve(ln, l)
 	return ln.addr(), nil
 }
 

@@ -10,4 +10,7 @@ var (
 	errNetwork  = errors.New("netio: unknown network")
 	errHeldBack = errors.New("netio: the connection limit is reached")
 	errUnixPath = errors.New("netio: the path of the unix socket is too long")
+
+	errSocket       = errors.New("netio: the socket broke") // within TLS
+	errLater  error = laterError{}
 )

@@ -40,7 +40,7 @@ func TestStopMeetsALatePlacement(t *testing.T) {
 		t.Error("a session was opened")
 		return nil
 	}
-	last.poller.post(last.addTask, &accepted{fds[0], &listener{network: "tcp", open: open}, wire.Peer{}})
+	last.poller.post(last.addTask, &accepted{fd: fds[0], from: &listener{network: "tcp", open: open}})
 	s.close() // panicked: the other loop's poller is closed
 	if n := s.conns.Load(); n != 0 {
 		t.Errorf("%d connections", n)

@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -22,6 +23,7 @@ type Listener struct {
 	Address string
 	Mode    os.FileMode // of a unix socket; 0: 0700
 	Backlog int         // 0: 1024
+	TLS     *tls.Config // nil: plain text
 	Foreign bool        // of Adopt: somebody else keeps the socket and its path
 	// Open starts a session, on the goroutine of the loop that will serve it.
 	Open func(loop int, peer wire.Peer) wire.Session
@@ -33,6 +35,7 @@ type listener struct {
 	local    string
 	wildcard bool // local says nothing of where a connection came in
 	foreign  bool // somebody else keeps it: it is neither shut down nor removed
+	tls      *tls.Config
 	open     func(loop int, peer wire.Peer) wire.Session
 }
 
@@ -58,9 +61,17 @@ func (s *Server) Listen(l Listener) (net.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen %s %s: %w", l.Network, l.Address, err)
 	}
-	ln.open = l.Open
-	s.listeners = append(s.listeners, ln)
+	s.serve(ln, l)
 	return ln.addr(), nil
+}
+
+// serve adds a listener to those that Start starts.
+func (s *Server) serve(ln *listener, l Listener) {
+	ln.open, ln.tls = l.Open, l.TLS
+	if ln.tls != nil {
+		s.openTLS()
+	}
+	s.listeners = append(s.listeners, ln)
 }
 
 func (ln *listener) addr() net.Addr {

@@ -12,6 +12,7 @@ type loop struct {
 	id     int
 	poller *poller
 	core   *Core
+	tls    *TLS    // nil without a listener of TLS
 	table  []*Conn // by file descriptor
 	sys    sysState
 
@@ -32,12 +33,17 @@ func newLoop(s *Server, id int) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{server: s, id: id, poller: p}
-	l.core = NewCore(l, CoreConfig{
+	l.core = NewCore(l, s.coreConfig())
+	return l, nil
+}
+
+// coreConfig is that of every loop's Core.
+func (s *Server) coreConfig() CoreConfig {
+	return CoreConfig{
 		OutCap:        s.config.OutCap,
 		IdleTimeoutMS: s.config.IdleTimeout.Milliseconds(),
 		Clock:         s.clock,
-	})
-	return l, nil
+	}
 }
 
 // run is the goroutine of the loop.
@@ -58,12 +64,19 @@ func (l *loop) event(fd int, e Events) {
 			return
 		}
 	}
-	l.eventOther(fd)
+	l.eventOther(fd, e)
 }
 
-// eventOther: no connection, so a listener, or a descriptor that was closed
+// eventOther: no plain connection, so one of TLS, a listener, or a descriptor that was closed
 // earlier in this batch.
-func (l *loop) eventOther(fd int) {
+func (l *loop) eventOther(fd int, e Events) {
+	if l.tls != nil && l.tls.conn(fd) != nil {
+		l.tls.Event(fd, e)
+		if l.latency.on {
+			l.latency.turned()
+		}
+		return
+	}
 	for _, ln := range l.server.listeners {
 		if ln.fd == fd && !l.core.leaving {
 			l.accept(ln)
@@ -75,6 +88,9 @@ func (l *loop) eventOther(fd int) {
 // ready is called by the poller behind a batch, when Ready or accept asked.
 func (l *loop) ready() {
 	l.core.RunReady()
+	if l.tls != nil {
+		l.tls.Core.RunReady()
+	}
 	if l.acceptWaits {
 		l.acceptAll()
 	}
@@ -90,12 +106,26 @@ func (l *loop) add(a *accepted) {
 	for len(l.table) <= a.fd {
 		l.table = append(l.table, nil)
 	}
-	s := a.from.open(l.id, a.peer)
-	c := l.core.Add(a.fd, s, a.from.network != "unix")
-	l.table[a.fd] = c
+	s, core := a.from.open(l.id, a.peer), l.core
+	var c *Conn
+	if a.tls == nil {
+		c = core.Add(a.fd, s, a.from.network != "unix")
+		l.table[a.fd] = c
+	} else {
+		core = l.tls.Core
+		c = l.tls.Add(a.fd, s, true, a.tls)
+	}
 	if err := l.poller.watch(a.fd); err != nil {
 		l.server.log.Error("connection not watched", "fd", a.fd, "error", err)
-		l.core.kill(c, wire.ByError)
+		core.kill(c, wire.ByError)
+	}
+}
+
+// resume gives parked sessions their turn.
+func (l *loop) resume() {
+	l.core.Resume()
+	if l.tls != nil {
+		l.tls.Core.Resume()
 	}
 }
 
@@ -112,32 +142,43 @@ func (l *loop) acceptTask(any) {
 func (l *loop) tick(any) {
 	l.tickWaits.Store(false)
 	l.core.Tick()
+	if l.tls != nil {
+		l.tls.Tick()
+	}
 	if l.acceptWaits && !l.server.paused.Load() && !l.core.leaving {
 		l.acceptAll()
 	}
 	if l.server.config.Tick != nil {
 		l.server.config.Tick(l.id, l.server.clock.NowMS())
 	}
-	l.core.Resume()
+	l.resume()
 }
 
 func (l *loop) wake(any) {
 	l.wakeWaits.Store(false)
-	l.core.Resume()
+	l.resume()
 }
 
 func (l *loop) stop(any) {
 	l.stopping = true
 	l.core.Stop()
+	if l.tls != nil {
+		l.tls.Core.Stop()
+	}
 	l.checkDone()
 }
 
 func (l *loop) abort(any) {
 	l.core.Abort()
+	if l.tls != nil {
+		l.tls.Core.Abort()
+	}
 	l.checkDone()
 }
 
-func (l *loop) checkDone() { l.done = l.stopping && l.core.Len() == 0 }
+func (l *loop) checkDone() {
+	l.done = l.stopping && l.core.Len() == 0 && (l.tls == nil || l.tls.Core.Len() == 0)
+}
 
 // forget uncounts a connection, and lets the listeners go on if its being
 // there held them back.

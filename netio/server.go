@@ -42,6 +42,8 @@ type Server struct {
 	ticking   sync.WaitGroup // the ticker
 	tickEnd   chan struct{}
 
+	handshakes handshakes
+
 	accepting      sync.Mutex   // held to accept where MaxConns must not be exceeded
 	conns          atomic.Int64 // open file descriptors of connections
 	rejected       atomic.Int64
@@ -68,6 +70,7 @@ func New(c Config) (*Server, error) {
 	if s.config.TickEvery <= 0 {
 		s.config.TickEvery = tickEveryDefault
 	}
+	s.handshakes.init(c.Loops)
 	for i := range c.Loops {
 		l, err := newLoop(s, i)
 		if err != nil {
@@ -152,6 +155,7 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 	for _, l := range s.loops {
 		l.poller.post(l.stop, nil)
 	}
+	s.handshakes.stop()
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
@@ -207,14 +211,23 @@ func (s *Server) Transport() wire.Transport {
 		RejectedConnections: s.rejected.Load(),
 		AcceptingPaused:     s.paused.Load(),
 		ListenDisabled:      s.listenDisabled.Load(),
+		TLSHandshakeErrors:  s.handshakes.errors.Load(),
+		TLSNewSessions:      s.handshakes.sessions.Load(),
 	}
 	for _, l := range s.loops {
-		c := &l.core.Counts
-		t.CurrentConnections += c.Current.Load()
-		t.TotalConnections += c.Total.Load()
-		t.IdleKicks += c.IdleKicks.Load()
-		t.BytesRead += c.BytesRead.Load()
-		t.BytesWritten += c.BytesWritten.Load()
+		l.core.Counts.addTo(&t)
+		if l.tls != nil {
+			l.tls.Core.Counts.addTo(&t)
+			t.TLSRecordErrors += l.tls.Errors.Load()
+		}
 	}
 	return t
+}
+
+func (c *Counts) addTo(t *wire.Transport) {
+	t.CurrentConnections += c.Current.Load()
+	t.TotalConnections += c.Total.Load()
+	t.IdleKicks += c.IdleKicks.Load()
+	t.BytesRead += c.BytesRead.Load()
+	t.BytesWritten += c.BytesWritten.Load()
 }

@@ -80,12 +80,15 @@ type Transport struct {
 	BytesWritten        int64
 	AcceptingPaused     bool  // the connection limit holds the listeners back
 	ListenDisabled      int64 // how often it did
+	TLSHandshakeErrors  int64 // clients that sent something, and came to no end
+	TLSRecordErrors     int64 // connections that ended because of a bad record
+	TLSNewSessions      int64 // handshakes that did not resume one
 }
 
 // Peer says who is at the other end of a connection.
 type Peer struct {
 	FD      int    // the socket's number, as statistics and logs show it
-	Network string // "tcp", "unix"
+	Network string // "tcp", "unix", "udp"
 	Remote  string // "127.0.0.1:53124", "[::1]:53124"; "" for unix
 	Local   string // the address it came in at: "127.0.0.1:11211", or the socket's path
 }
