@@ -24,6 +24,7 @@ func (n *Node) listenAdmin() (err error) {
 		Version:  n.config.Version,
 		Snapshot: func() memcache.Snapshot { return n.memcache.Snapshot(time.Now().UnixMilli()) },
 		Memory:   n.store.Stats,
+		Status:   n.addStatus,
 		Health:   n.health,
 		Histograms: func() []admin.Histogram {
 			return []admin.Histogram{turnTimes(n.net.Latency())}

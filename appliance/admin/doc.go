@@ -6,6 +6,7 @@
 // ends it with the node. It alone knows Prometheus's library.
 //
 //	GET /metrics -> promhttp -> collector.Collect -> Source.Snapshot -> the stats commands' rows
+//	GET /status  -> Server.status -> the same, as a status.Reading, and Source.Status
 //
 // # Types
 //

@@ -24,6 +24,7 @@ const (
 	writeTimeout   = 2 * time.Minute  // the longest profile
 	idleTimeout    = 2 * time.Minute  // a scraper comes every minute at the latest
 	scrapesMax     = 2                // at once: a pair of Prometheus
+	readingsMax    = 2                // at once, of /status; further ones wait
 	scrapeTimeout  = 10 * time.Second // Prometheus's own default
 )
 
@@ -40,6 +41,7 @@ type Server struct {
 	listener net.Listener
 	http     http.Server
 	serving  sync.WaitGroup
+	readings chan struct{} // as many as are being made
 
 	gate     sync.RWMutex // held to ask the source, which Detach ends
 	detached bool
@@ -61,7 +63,7 @@ func Listen(address string, source Source, logger *slog.Logger) (*Server, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{source: source, log: logger, listener: newLimited(listener, connectionsMax)}
+	s := &Server{source: source, log: logger, listener: newLimited(listener, connectionsMax), readings: make(chan struct{}, readingsMax)}
 	s.http = http.Server{
 		Handler:           s.guard(s.routes()),
 		ReadHeaderTimeout: headerTimeout,
@@ -120,6 +122,7 @@ func (s *Server) routes() *http.ServeMux {
 		Timeout:             scrapeTimeout,
 		DisableCompression:  true, // it never leaves the host
 	})))
+	mux.HandleFunc("/status", s.status)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -201,6 +204,7 @@ const indexPage = `<!doctype html>
 <h1>Panda Bear Database</h1>
 <ul>
 <li><a href="/metrics">/metrics</a>: for Prometheus, by the names of memcached_exporter</li>
+<li><a href="/status">/status</a>: the same and more as JSON, for <code>panda status</code></li>
 <li><a href="/healthz">/healthz</a>: 200 while clients are served</li>
 <li><a href="/debug/pprof/">/debug/pprof/</a>: profiles of the process</li>
 </ul>

@@ -39,7 +39,7 @@ type HotKeys struct {
 
 // HotKey is a key that many requests name.
 type HotKey struct {
-	Key     []byte
+	Key     string // printable: other bytes, and backslashes, are \xNN
 	Samples uint64 // at least
 }
 
@@ -225,7 +225,7 @@ func (s *Server) HotKeys(most int) (hot HotKeys, ok bool) {
 				continue
 			}
 			seen[string(key)] = true
-			k := HotKey{Key: slices.Clone(key)}
+			k := HotKey{Key: printable(key)}
 			for _, other := range loops {
 				k.Samples += other.sure(n.hash)
 			}
@@ -233,8 +233,22 @@ func (s *Server) HotKeys(most int) (hot HotKeys, ok bool) {
 		}
 	}
 	slices.SortFunc(hot.Keys, func(a, b HotKey) int {
-		return cmp.Or(cmp.Compare(b.Samples, a.Samples), slices.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(b.Samples, a.Samples), cmp.Compare(a.Key, b.Key))
 	})
 	hot.Keys = hot.Keys[:min(len(hot.Keys), most)]
 	return hot, len(loops) > 0
+}
+
+// printable writes a key as people can read it and no terminal obeys it.
+func printable(key []byte) string {
+	const hex = "0123456789abcdef"
+	text := make([]byte, 0, len(key))
+	for _, c := range key {
+		if c < ' ' || c > '~' || c == '\\' {
+			text = append(text, '\\', 'x', hex[c>>4], hex[c&15])
+		} else {
+			text = append(text, c)
+		}
+	}
+	return string(text)
 }

@@ -67,7 +67,7 @@ func TestHotKeysZipf(t *testing.T) {
 				for range benchDepth {
 					rank := draw()
 					seen[rank]++
-					fmt.Fprintf(&batch, "get key:%d\r\n", rank)
+					fmt.Fprintf(&batch, "get key-%d\r\n", rank)
 					i++
 				}
 				feedAll(t, sessions[i/benchDepth%2], []byte(batch.String()), out)
@@ -78,7 +78,7 @@ func TestHotKeysZipf(t *testing.T) {
 			}
 			for i, k := range hot.Keys[:10] {
 				var rank int
-				fmt.Sscanf(string(k.Key), "key:%d", &rank)
+				fmt.Sscanf(k.Key, "key-%d", &rank)
 				if rank >= 15 {
 					t.Errorf("place %d is %s, of rank %d", i, k.Key, rank)
 				}
@@ -97,7 +97,7 @@ func TestHotKeysRoundRobin(t *testing.T) {
 	r := newSampledServer(t, Config{})
 	w := r.server.workers[0]
 	for i := range 200_000 {
-		k := w.handle.Key(0, fmt.Appendf(nil, "key:%d", i%hotEvery))
+		k := w.handle.Key(0, fmt.Appendf(nil, "key-%d", i%hotEvery))
 		w.sampled(&k)
 	}
 	hot, _ := r.server.HotKeys(hotEvery)
@@ -106,6 +106,17 @@ func TestHotKeysRoundRobin(t *testing.T) {
 	}
 	if most := hot.Keys[0].Samples; most > hot.Samples/hotEvery*4 {
 		t.Errorf("%s has %d of %d samples, and one of %d requests", hot.Keys[0].Key, most, hot.Samples, hotEvery)
+	}
+}
+
+// TestHotKeysEscaped: a key may hold any byte; what is shown of it does not.
+func TestHotKeysEscaped(t *testing.T) {
+	r := newSampledServer(t, Config{})
+	w := r.server.workers[0]
+	k := w.handle.Key(0, []byte("a:b\x1b[2J é\\\n"))
+	w.hot.note(k.Hash, k.Bytes)
+	if hot, _ := r.server.HotKeys(1); hot.Keys[0].Key != `a:b\x1b[2J \xc3\xa9\x5c\x0a` {
+		t.Errorf("%q", hot.Keys[0].Key)
 	}
 }
 
@@ -204,7 +215,7 @@ func TestHotKeysRace(t *testing.T) {
 		loops.Go(func() {
 			w := r.server.workers[loop]
 			for i := range 20_000 {
-				k := w.handle.Key(0, fmt.Appendf(nil, "key:%d", i%100))
+				k := w.handle.Key(0, fmt.Appendf(nil, "key-%d", i%100))
 				w.hot.note(k.Hash, k.Bytes)
 				if i%1000 == 0 {
 					w.hot.tick(int64(i) * 100)
@@ -226,7 +237,7 @@ func TestHotKeysAllocateNothing(t *testing.T) {
 	out := &wire.Out{NowMS: startMS}
 	var batch []byte
 	for i := range 1000 {
-		batch = fmt.Appendf(batch, "get key:%d\r\n", i*i)
+		batch = fmt.Appendf(batch, "get key-%d\r\n", i*i)
 	}
 	feedAll(t, s, batch, out)
 	alloctest.Zero(t, "gets with samples", func() { feedAll(t, s, batch, out) })
