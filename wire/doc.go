@@ -16,6 +16,9 @@
 //   - Next: what a Session wants to happen after a call; Reason: why no more will.
 //   - Out: the replies of one turn, a queue of own bytes and pinned memory.
 //   - Releaser: who gets pinned memory back.
+//   - Datagrams: the same for requests of one datagram each. Its replies are
+//     made one datagram at a time, when the layer below can send it, so that the
+//     longest one needs the memory of a batch of them.
 //   - Transport: the counters of the layer below, for a protocol's statistics.
 //
 // # Ownership
@@ -33,4 +36,5 @@
 //     returned Close gets its method Close and nothing else.
 //  3. Feed makes progress or returns More: netio never spins on it.
 //  4. The output of one connection is bounded by Out.Cap plus one reply.
+//  5. A datagram given to Datagrams leaves nothing behind for the next one.
 package wire

@@ -83,6 +83,8 @@ type Transport struct {
 	TLSHandshakeErrors  int64 // clients that sent something, and came to no end
 	TLSRecordErrors     int64 // connections that ended because of a bad record
 	TLSNewSessions      int64 // handshakes that did not resume one
+
+	Datagrams DatagramCounts
 }
 
 // Peer says who is at the other end of a connection.
