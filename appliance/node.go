@@ -36,6 +36,7 @@ type Node struct {
 	memcache *memcache.Server
 	net      *netio.Server
 	addrs    []net.Addr
+	auth     authentication
 	cluster  string        // this node, for `config get cluster`
 	shutdown chan bool     // the shutdown command: true is graceful
 	admin    *admin.Server // nil without an admin address
@@ -84,7 +85,7 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 	if err != nil {
 		return err
 	}
-	n.memcache, err = memcache.New(c.Memcache, memcache.Env{
+	env := memcache.Env{
 		Store:        n.store,
 		Loops:        c.Loops,
 		Transport:    n.net.Transport,
@@ -96,7 +97,10 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		SampleKeys:   c.Admin != "",
 		StartedAtMS:  startedMS,
 		PID:          os.Getpid(),
-	})
+	}
+	if err = n.openCredentials(&env); err == nil {
+		n.memcache, err = memcache.New(c.Memcache, env)
+	}
 	if err == nil {
 		err = n.listen(ctx)
 	}
