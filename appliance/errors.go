@@ -12,6 +12,7 @@ var (
 	ErrResolve = errors.New("getaddrinfo()")
 	ErrListen  = errors.New("failed to listen")
 	ErrAdmin   = errors.New("admin port")
+	ErrTLS     = errors.New("TLS")
 )
 
 // listenError is an ErrListen as memcached prints it: a line of what failed,
@@ -56,3 +57,31 @@ func errnoText(number syscall.Errno) string {
 	text := number.Error()
 	return strings.ToUpper(text[:1]) + text[1:]
 }
+
+// certificateError is what is wrong with the files of TLS, as memcached prints it.
+type certificateError struct {
+	what   string // "loading the key"
+	file   string
+	reason string // OpenSSL's
+}
+
+func (e *certificateError) Error() string {
+	switch {
+	case e.reason == reasonOtherKind:
+		return "Error " + e.what + ": " + e.reason
+	case e.file == "":
+		return "Error " + e.what + ": (null) : " + e.reason
+	}
+	return "Error " + e.what + ": " + e.file + " : " + e.reason
+}
+
+// Unwrap makes it an ErrTLS.
+func (e *certificateError) Unwrap() error { return ErrTLS }
+
+// cipherError is a list of ciphers of which there is none.
+type cipherError struct{ list string }
+
+func (e *cipherError) Error() string { return "Error setting the provided cipher(s): " + e.list }
+
+// Unwrap makes it an ErrTLS.
+func (e *cipherError) Unwrap() error { return ErrTLS }

@@ -18,7 +18,7 @@ import (
 // memcached's sentences.
 func (n *Node) listen(ctx context.Context) error {
 	if u := n.config.Unix; u != nil {
-		if err := n.bind("unix", u.Path, u.Mode); err != nil {
+		if err := n.bind("unix", u.Path, u.Mode, config.PlainText); err != nil {
 			return &listenError{"on UNIX socket: " + u.Path, err}
 		}
 	}
@@ -50,11 +50,11 @@ func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 	if err != nil {
 		return err
 	}
-	return n.listenHosts(hosts, l.Port)
+	return n.listenHosts(hosts, l.Port, l.Security)
 }
 
 // listenHosts binds the addresses of one name.
-func (n *Node) listenHosts(hosts []string, port int) error {
+func (n *Node) listenHosts(hosts []string, port int, security config.Security) error {
 	bound := 0
 	var missed []error // bearable, as long as one is bound
 	for _, host := range hosts {
@@ -62,7 +62,7 @@ func (n *Node) listenHosts(hosts []string, port int) error {
 		if strings.Contains(host, ":") {
 			network = "tcp6"
 		}
-		err := n.bind(network, net.JoinHostPort(host, strconv.Itoa(port)), 0)
+		err := n.bind(network, net.JoinHostPort(host, strconv.Itoa(port)), 0, security)
 		switch {
 		case err == nil:
 			bound++
@@ -113,12 +113,13 @@ func resolve(ctx context.Context, host string) ([]string, error) {
 }
 
 // bind gives one address to the loops.
-func (n *Node) bind(network, address string, mode os.FileMode) error {
+func (n *Node) bind(network, address string, mode os.FileMode, security config.Security) error {
 	addr, err := n.net.Listen(netio.Listener{
 		Network: network,
 		Address: address,
 		Mode:    mode,
 		Backlog: n.config.Backlog,
+		TLS:     n.tls.base(security),
 		Open:    n.open,
 	})
 	if err == nil {

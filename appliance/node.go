@@ -35,6 +35,7 @@ type Node struct {
 	store    *slab.Store
 	memcache *memcache.Server
 	net      *netio.Server
+	tls      *certificates
 	addrs    []net.Addr
 	auth     authentication
 	cluster  string        // this node, for `config get cluster`
@@ -50,6 +51,9 @@ func New(ctx context.Context, c config.Config, log *slog.Logger, level *slog.Lev
 	n := &Node{config: c, log: log, level: level, shutdown: make(chan bool, 1)}
 	startedMS := time.Now().UnixMilli()
 	var err error
+	if n.tls, err = loadCertificates(&c); err != nil {
+		return nil, err
+	}
 	n.store, err = slab.New(slab.Config{
 		LimitBytes: c.Memcache.Settings.MaxBytes,
 		Loops:      c.Loops,
@@ -94,6 +98,7 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		Shutdown:     n.requestShutdown,
 		ClusterNodes: n.clusterNodes(),
 		SetVerbosity: n.setVerbosity,
+		Certificates: n.refresher(),
 		SampleKeys:   c.Admin != "",
 		StartedAtMS:  startedMS,
 		PID:          os.Getpid(),

@@ -43,6 +43,7 @@ func prepareProcess(c *config.Config) *config.Exit {
 	if exit := raiseFileLimit(uint64(c.Memcache.Settings.MaxConns), uint64(c.Loops)); exit != nil {
 		return exit
 	}
+	readEarly(c.TLS)
 	if exit := becomeUser(c); exit != nil {
 		return exit
 	}

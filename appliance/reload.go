@@ -5,5 +5,6 @@ package appliance
 // goroutine that waits for signals, one call at a time.
 func (n *Node) reload() {
 	n.log.Info("reading again what can be read while clients are served")
+	n.reloadCertificates()
 	n.reloadCredentials()
 }

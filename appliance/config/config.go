@@ -87,6 +87,8 @@ type TLS struct {
 	KeyFormat              int    // 1 PEM, 2 DER (ASN.1)
 	MinVersion             int    // 0 TLS 1.0, 1 1.1, 2 1.2, 3 1.3
 	SessionCache           bool
+
+	Early map[string][]byte // what files held before the process became another user
 }
 
 // UnixSocket is where -s listens instead of TCP.

@@ -112,10 +112,6 @@ func debugtime(w *worker, _ *session) progress {
 
 func misbehave(w *worker, _ *session) progress { return w.reply(replyError) }
 
-// refreshCerts answers as a memcached that knows TLS but does not use it:
-// Debian's, and those of the usual images.
-func refreshCerts(w *worker, _ *session) progress { return w.say("Error TLS not enabled\r\n") }
-
 // discoveryKey is what clients of the first ElastiCache versions get instead
 // of `config get cluster`.
 const discoveryKey = "AmazonElastiCache:cluster"

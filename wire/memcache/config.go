@@ -212,6 +212,9 @@ type Env struct {
 	// SetVerbosity hears of the verbosity command; nil: nobody does.
 	SetVerbosity func(level int)
 
+	// Certificates are TLS's; nil: there is no TLS.
+	Certificates *Certificates
+
 	// SampleKeys asks for HotKeys. Config.DumpDisabled forbids them.
 	SampleKeys bool
 

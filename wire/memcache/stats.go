@@ -121,6 +121,9 @@ func (s *Server) sinceReset() wire.Transport {
 	t.BytesRead -= base.BytesRead
 	t.BytesWritten -= base.BytesWritten
 	t.ListenDisabled -= base.ListenDisabled
+	t.TLSHandshakeErrors -= base.TLSHandshakeErrors
+	t.TLSRecordErrors -= base.TLSRecordErrors
+	t.TLSNewSessions -= base.TLSNewSessions
 	return t
 }
 
@@ -194,7 +197,7 @@ func (s *Server) appendGeneral(w *worker) {
 	s.appendProcess(&l, w.now, &t)
 	s.appendCommands(&l)
 	s.appendConnections(&l, &t, st.IndexBytes)
-	s.appendMachinery(&l)
+	s.appendMachinery(&l, w.now, &t)
 	s.appendItems(&l, &st)
 	w.out.Buf = l
 }
@@ -274,7 +277,7 @@ func (s *Server) appendConnections(l *statList, t *wire.Transport, indexBytes in
 	l.zeros("hash_is_expanding")
 }
 
-func (s *Server) appendMachinery(l *statList) {
+func (s *Server) appendMachinery(l *statList, nowMS int64, t *wire.Transport) {
 	set := &s.config.Settings
 	if set.SlabReassign {
 		l.zeros("slab_reassign_rescues", "slab_reassign_chunk_rescues")
@@ -296,6 +299,7 @@ func (s *Server) appendMachinery(l *statList) {
 	}
 	l.zeros("malloc_fails")
 	s.trace.appendStats(l)
+	s.appendTLS(l, nowMS, t)
 	l.zeros("unexpected_napi_ids", "round_robin_fallback")
 }
 
