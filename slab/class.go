@@ -26,6 +26,7 @@ const (
 	classReserve = 252 // run 0, so that a zero reference is none
 	classGhost   = 251 // the ghosts of evicted items
 	classBare    = 250 // free, without memory behind it
+	classDamaged = 249 // of a restart, until nothing names it any more
 )
 
 // classes are the chunk sizes: 8 bytes apart up to fineMax, then each about an

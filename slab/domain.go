@@ -161,7 +161,7 @@ func (s *Store) addRun(d *domain, class uint8, kept bool) bool {
 	}
 	r := &s.arena.runs[id]
 	r.free, r.fresh, r.head = s.classes.cap[class], 0, 0
-	if r.was != 0 && r.was != class+1 {
+	if r.was != class+1 && (r.was != 0 || s.dirty) {
 		s.cleanRun(id, class)
 	}
 	l := &d.classes[class]

@@ -165,6 +165,9 @@ func (s *Store) nextVictim(v *victim) bool {
 // that the run is free. In a store that may not evict it reports whether there is
 // more room in the run.
 func (s *Store) reclaimVictim(v *victim) bool {
+	if c := s.restored.Load(); c != nil && !c.check(v.run) {
+		return false
+	}
 	if v.class == classPiece {
 		s.reclaimPiece(v)
 		return false
@@ -339,6 +342,9 @@ func (sh *shard) stays(it Item, nowMS int64) bool {
 // run (moved) or is left alone. The shard is locked.
 func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	if slot == nil {
+		if sh.store.restored.Load() != nil {
+			return kept // its segment was damaged: scrub will free it
+		}
 		panic("BUG: slab: an item with a stamp is not in the index")
 	}
 	s, t := sh.store, &sh.store.evictTally
@@ -399,6 +405,10 @@ func (s *Store) evictOwner(v *victim, word *uint64, mark uint64, c ref) fate {
 		return kept
 	}
 	it := s.item(ref(owner &^ mark))
+	checks := s.restored.Load()
+	if checks != nil && !checks.check(it.ref().run()) {
+		return kept
+	}
 	stamp := it.loadStamp()
 	if stamp == 0 || stamp&pieceMark != 0 {
 		return kept
@@ -408,7 +418,7 @@ func (s *Store) evictOwner(v *victim, word *uint64, mark uint64, c ref) fate {
 		return kept
 	}
 	f := kept
-	if atomic.LoadUint64(word) == owner && it.loadStamp() == stamp {
+	if atomic.LoadUint64(word) == owner && it.loadStamp() == stamp && (checks == nil || checks.usable(it.ref())) {
 		f = sh.judgePiece(v, it, c)
 		if f == moved && mark != 0 {
 			f = s.movePiece(v, it, c)

@@ -323,6 +323,7 @@ func (s *Store) eachTally(f func(*tally)) {
 		visit(&s.handles[i].tally)
 	}
 	visit(&s.evictTally)
+	visit(&s.restoredTally)
 }
 
 // resetGroups sets the totals to zero; current values stay.

@@ -119,7 +119,8 @@ func (x *index) find(k *Key) *uint64 {
 		for m := matchTag(word, tag); m != 0; m &= m - 1 {
 			p := slot(b, bits.TrailingZeros64(m)>>3)
 			v := *p
-			if v>>homeShift == want && v != 0 && x.store.item(ref(v&refMask)).matches(k) {
+			if v>>homeShift == want && v != 0 && (x.store.restored.Load() == nil || x.store.usable(ref(v&refMask))) &&
+				x.store.item(ref(v&refMask)).matches(k) {
 				return p
 			}
 		}

@@ -30,6 +30,39 @@ func reserve(n int) (mapping, error) {
 	return m, nil
 }
 
+// reserveFile maps the first n bytes of a file in the place of memory.
+func reserveFile(f *arenaFile, n int) (mapping, error) {
+	raw, err := unix.Mmap(-1, 0, n+hugePage, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|mapNoReserve)
+	if err != nil {
+		return mapping{}, os.NewSyscallError("mmap", err)
+	}
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(raw)))) & (hugePage - 1)
+	m := mapping{raw, raw[skip : skip+n : skip+n]}
+	at := unsafe.Pointer(unsafe.SliceData(m.bytes))
+	if _, err := unix.MmapPtr(int(f.Fd()), 0, at, uintptr(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_FIXED); err != nil {
+		_ = m.release()
+		return mapping{}, os.NewSyscallError("mmap", err)
+	}
+	adviseHuge(m.bytes, true)
+	return m, nil
+}
+
+// writeTo makes sure that the file has what the mapping has, as far as n.
+func (m mapping) writeTo(f *arenaFile, n int) error {
+	if err := unix.Msync(m.bytes[:n], unix.MS_SYNC); err != nil {
+		return os.NewSyscallError("msync", err)
+	}
+	return f.Sync()
+}
+
+// offsetIn is where b, a part of whole, begins in it.
+func offsetIn(whole, b []byte) int64 {
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(unsafe.Pointer(unsafe.SliceData(whole))))
+}
+
+// forget is for what a hole in the file has made zero.
+func forget([]byte) {}
+
 // release gives the memory back.
 func (m mapping) release() error {
 	if m.raw == nil {

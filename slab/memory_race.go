@@ -3,6 +3,7 @@
 package slab
 
 import (
+	"io"
 	"sync/atomic"
 	"unsafe"
 )
@@ -16,6 +17,31 @@ type mapping struct{ bytes []byte }
 func reserve(n int) (mapping, error) { return mapping{make([]byte, n)}, nil }
 
 func (m mapping) release() error { return nil }
+
+// reserveFile copies the file into the Go heap, so that all but the kernel's part
+// of a restart is tested here, too.
+func reserveFile(f *arenaFile, n int) (mapping, error) {
+	m := mapping{make([]byte, n)}
+	if _, err := f.ReadAt(m.bytes, 0); err != nil && err != io.EOF {
+		return mapping{}, err
+	}
+	return m, nil
+}
+
+func (m mapping) writeTo(f *arenaFile, n int) error {
+	if _, err := f.WriteAt(m.bytes[:n], 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// offsetIn is where b, a part of whole, begins in it.
+func offsetIn(whole, b []byte) int64 {
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - uintptr(unsafe.Pointer(unsafe.SliceData(whole))))
+}
+
+// forget is for what a hole in the file has made zero.
+func forget(b []byte) { _ = discard(b) }
 
 func newRuns(n int) ([]run, mapping, error) { return make([]run, n), mapping{}, nil }
 

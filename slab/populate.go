@@ -99,7 +99,7 @@ func (s *Store) populateNext() bool {
 // populateBare makes run id, which is in no list, one with memory.
 func (s *Store) populateBare(id uint32) bool {
 	a := &s.arena
-	err := s.system.populate(s.memory.bytes[int(id)<<runShift : int(id+1)<<runShift])
+	err := s.system.populate(s.runBytes(id))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Store) nextRun() uint32 {
 	case id != 0:
 		a.takeFree(id)
 	case a.bare != 0:
-		id = a.popBare()
+		id = s.reopenBare()
 	case int(a.fresh) < a.open || s.openMore():
 		id = a.fresh
 		a.fresh++
@@ -163,6 +163,21 @@ func (a *arena) popBare() uint32 {
 	a.bare = a.runs[id].next
 	a.bareRuns--
 	return id
+}
+
+// reopenBare takes a bare run, or 0 if it cannot have memory. The arena is locked.
+func (s *Store) reopenBare() uint32 {
+	id := s.arena.popBare()
+	if s.system.reopen != nil && s.system.reopen(s.runBytes(id)) != nil {
+		s.arena.pushBare(id)
+		return 0
+	}
+	return id
+}
+
+// runBytes is the memory of a run.
+func (s *Store) runBytes(id uint32) []byte {
+	return s.memory.bytes[int(id)<<runShift : int(id+1)<<runShift]
 }
 
 // tickMemory wakes the populator for what time has made possible: to try again

@@ -22,6 +22,9 @@ type segments struct {
 // segsPerRun is as many as a word has bits.
 const segsPerRun = runSize / segSize
 
+// zeroSegment is one that stays empty: it lies in run 0, which holds nothing.
+const zeroSegment = segsPerRun / 2
+
 // takeSegment hands out a segment, or 0. Its memory is not cleared.
 func (s *Store) takeSegment() uint32 {
 	g := &s.segments

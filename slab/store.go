@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -26,6 +27,19 @@ type Config struct {
 	// Refused is told once, by the populator, if the kernel gives less memory than
 	// the limit: the store is then full with what it has, and goes on. May be nil.
 	Refused func(haveBytes int64, err error)
+
+	// File is the name of the file in which the arena lies, as large as the limit: a
+	// tmpfs or DAX file system's, since its pages are the memory. "": none. It
+	// survives the process, see Save and Restart. It takes what another store has
+	// saved there, whose shards, seed and clock then hold; FileSettings must be as
+	// they were. Who has another process before it waits for that, up to FileWait.
+	File         string
+	FileSettings []Field
+	FileWait     time.Duration
+
+	// Verified is told once, by a goroutine, when all that was restored has been
+	// checked. May be nil.
+	Verified func(Verification)
 
 	domains int     // for tests: how many, whatever the limit
 	system  *system // for tests: a kernel that refuses
@@ -51,6 +65,7 @@ const (
 type Store struct {
 	// Fixed after New, read by every request.
 	base      unsafe.Pointer
+	restored  atomic.Pointer[restored] // until what a restart took over is checked; else nil
 	memory    mapping
 	table     mapping // of arena.runs
 	system    *system
@@ -84,7 +99,16 @@ type Store struct {
 	crawler     crawler
 	segments    segments
 	populator   populator
-	ghosts      ghosts
+
+	// Of an arena in a file, see restart.go.
+	file          *arenaFile
+	fileSettings  []Field
+	saved         *metadata // while New restores it
+	dirty         bool      // runs that were never used may hold anything
+	restart       Restart
+	verified      func(Verification)
+	restoredTally tally // what a restart took over
+	ghosts        ghosts
 }
 
 // Handle is one loop's way into the store. It is not safe for concurrent use,
@@ -114,38 +138,49 @@ func New(c Config) (*Store, error) {
 	if c.LimitBytes > MaxLimit {
 		return nil, ErrBounds
 	}
-	if c.Shards == 0 {
-		c.Shards = chooseShards(c.LimitBytes)
-	}
-	if c.Shards > Slots || bits.OnesCount(uint(c.Shards)) != 1 {
-		return nil, ErrShards
-	}
 	groups, err := newGroups(c.Groups)
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{
-		classes: newClasses(), groups: groups, evicts: c.Evict, seed: c.Seed, startMS: c.StartMS,
-		shards: make([]shard, c.Shards), shardMask: uint16(c.Shards - 1),
-	}
-	if s.seed == 0 {
-		s.seed = rand.Uint64()
+		classes: newClasses(), groups: groups, evicts: c.Evict, refused: c.Refused,
+		fileSettings: c.FileSettings, verified: c.Verified,
 	}
 	s.nowMS.Store(c.StartMS)
+	if err := s.open(&c); err != nil {
+		return nil, errors.Join(err, s.releaseArena())
+	}
 	s.ReadEffects(c.Effects)
+	s.startPopulator()
+	s.startCheck()
+	return s, nil
+}
+
+// open makes the parts of a Store, or takes them from its file.
+func (s *Store) open(c *Config) error {
+	if c.File != "" {
+		if err := s.openFile(c); err != nil {
+			return err
+		}
+	}
+	if c.Shards == 0 {
+		c.Shards = chooseShards(c.LimitBytes)
+	}
+	if c.Shards > Slots || bits.OnesCount(uint(c.Shards)) != 1 {
+		return ErrShards
+	}
+	s.shards, s.shardMask = make([]shard, c.Shards), uint16(c.Shards-1)
+	if s.seed, s.startMS = c.Seed, c.StartMS; s.seed == 0 {
+		s.seed = rand.Uint64()
+	}
 	if s.system = c.system; s.system == nil {
 		s.system = theSystem()
 	}
-	s.refused = c.Refused
+	s.openDomains(c)
 	if err := s.openArena(c.LimitBytes); err != nil {
-		return nil, errors.Join(err, s.releaseArena())
+		return err
 	}
-	s.openDomains(&c)
-	if err := s.openShards(); err != nil {
-		return nil, errors.Join(err, s.releaseArena())
-	}
-	s.startPopulator()
-	return s, nil
+	return s.openShards()
 }
 
 func chooseShards(limit int64) int {
@@ -156,6 +191,30 @@ func chooseShards(limit int64) int {
 // openArena reserves the address space: the machine's memory where that costs
 // nothing, so that SetLimit can raise the limit, else the limit.
 func (s *Store) openArena(limit int64) error {
+	m, err := s.reserveArena(limit)
+	if err != nil {
+		return err
+	}
+	s.memory, s.base = m, unsafe.Pointer(unsafe.SliceData(m.bytes))
+	if s.file != nil {
+		s.system = s.file.system(m)
+	}
+	a := &s.arena
+	if a.runs, s.table, err = newRuns(len(m.bytes) >> runShift); err != nil {
+		return err
+	}
+	a.runs[0].class = classReserve
+	a.fresh, a.inUse, a.limit, a.ceiling = 1, 1, int(limit>>runShift), int(limit>>runShift)
+	if s.saved != nil {
+		return s.restoreRuns(s.saved)
+	}
+	return s.openFirst()
+}
+
+func (s *Store) reserveArena(limit int64) (mapping, error) {
+	if s.file != nil {
+		return s.openMapped(limit)
+	}
 	least := (limit + runSize - 1) &^ (runSize - 1)
 	size := least
 	if growable {
@@ -163,27 +222,21 @@ func (s *Store) openArena(limit int64) error {
 	}
 	m, err := reserve(int(size))
 	if err != nil && size > least { // address space may be limited, too
-		size = least
-		m, err = reserve(int(size))
+		m, err = reserve(int(least))
 	}
-	if err != nil {
-		return err
-	}
-	s.memory, s.base = m, unsafe.Pointer(unsafe.SliceData(m.bytes))
-	a := &s.arena
-	if a.runs, s.table, err = newRuns(int(size >> runShift)); err != nil {
-		return err
-	}
-	a.runs[0].class = classReserve
-	a.fresh, a.inUse, a.limit, a.ceiling = 1, 1, int(limit>>runShift), int(limit>>runShift)
-	return s.openFirst()
+	return m, err
 }
 
 // releaseArena gives back what openArena reserved.
 func (s *Store) releaseArena() error {
 	m, table, spare := s.memory, s.table, s.arena.spare
 	s.memory, s.table, s.base, s.arena.runs, s.arena.spare = mapping{}, mapping{}, nil, nil, mapping{}
-	return errors.Join(m.release(), table.release(), spare.release())
+	err := errors.Join(m.release(), table.release(), spare.release())
+	if s.file != nil {
+		err = errors.Join(err, s.file.Close())
+		s.file = nil
+	}
+	return err
 }
 
 func (s *Store) openDomains(c *Config) {
@@ -210,13 +263,16 @@ func (s *Store) openDomains(c *Config) {
 func (s *Store) openShards() error {
 	per := Slots / len(s.shards)
 	words := make([]uint64, 2*Slots)
-	s.zeroSeg = uint32(runSize >> segShift / 2) // in run 0, which holds nothing
+	s.zeroSeg = zeroSegment
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.store, sh.bits = s, uint8(bits.Len16(s.shardMask))
 		sh.seqs, words = words[:per:per], words[per:]
 		sh.marks, words = words[:per:per], words[per:]
 		sh.index.store = s
+		if s.saved != nil {
+			continue
+		}
 		seg := s.takeSegment()
 		if seg == 0 {
 			return ErrLimit
@@ -227,12 +283,19 @@ func (s *Store) openShards() error {
 		sh.index.phase = uint32(i)
 		sh.index.setGrow()
 	}
+	if s.saved != nil {
+		s.restoreShards(s.saved)
+		s.saved = nil
+	}
 	return nil
 }
 
 // Close unmaps the arena. No handle may be used any more.
 func (s *Store) Close() error {
 	s.stopPopulator()
+	if c := s.restored.Load(); c != nil {
+		c.stopCheck()
+	}
 	return s.releaseArena()
 }
 

@@ -101,7 +101,7 @@ func (h *Handle) Tick(nowMS int64) {
 // sweepOn goes on with the sweep until this tick has done its share.
 func (h *Handle) sweepOn(nowMS int64) {
 	w := &h.sweep
-	if h.id >= len(h.s.shards) {
+	if h.id >= len(h.s.shards) || h.s.restored.Load() != nil { // which would check runs in no order
 		return
 	}
 	h.beginCrawl()

@@ -4,6 +4,7 @@ package slab
 // that refuses into its place.
 type system struct {
 	open     func(b []byte) error // makes reserved memory accessible
+	reopen   func(b []byte) error // the same for what discard took away; nil: it stays accessible
 	populate func(b []byte) error // puts memory behind it
 	discard  func(b []byte) error // takes the memory away; it reads as zero then
 	spare    func(n int) (mapping, error)

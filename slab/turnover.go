@@ -52,6 +52,9 @@ func (t *turnover) idleMax(now uint32) uint32 {
 // they make room before what is new does. The arena is locked, so the run keeps its
 // class; a shard's lock is only tried.
 func (s *Store) mainIsIdle(v *victim, id uint32) bool {
+	if c := s.restored.Load(); c != nil && !c.known(id) {
+		return false // to check it takes time, and the arena's lock
+	}
 	r := &s.arena.runs[id]
 	if r.class == classPiece {
 		owner := atomic.LoadUint64(&r.owner)
@@ -77,6 +80,9 @@ func (s *Store) mainIsIdle(v *victim, id uint32) bool {
 // One whose shard is busy is. The word that named the item, its stamp or a piece's
 // owner, was as given.
 func (s *Store) isUsed(v *victim, it Item, word *uint64, was uint64) bool {
+	if c := s.restored.Load(); c != nil && !c.known(it.ref().run()) {
+		return true
+	}
 	stamp := it.loadStamp()
 	if stamp == 0 || stamp&pieceMark != 0 {
 		return false
@@ -88,6 +94,9 @@ func (s *Store) isUsed(v *victim, it Item, word *uint64, was uint64) bool {
 	defer sh.mu.Unlock()
 	if atomic.LoadUint64(word) != was || it.loadStamp() != stamp || idleSeconds(v.now, it.accessed()) > v.idleMax {
 		return false
+	}
+	if it.Large() && s.restored.Load() != nil {
+		return true // its pieces may not have been checked
 	}
 	if it.Large() && s.arena.runs[it.pieces().ref(0).run()].queue != queueMain {
 		return true // this piece is here because others of its run were: the first one decides

@@ -90,6 +90,9 @@ func (sh *shard) gather(found *[walkMost]walkItem, t *table, at uint32, from, la
 			if prefix := v >> homeShift; prefix < from>>homeShift || prefix > last>>homeShift {
 				continue
 			}
+			if !sh.store.usable(ref(v & refMask)) {
+				continue
+			}
 			it := sh.store.item(ref(v & refMask))
 			if h := hash(sh.store.seed, it.DB(), it.Key()); h >= from && h <= last {
 				n = insertWalkItem(found, n, walkItem{h, it.ref()})
