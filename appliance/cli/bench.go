@@ -116,6 +116,10 @@ func (o *benchOptions) bind(c *cobra.Command) {
 	f.BoolVar(&o.tls.insecure, "tls-insecure", false, "accept any certificate")
 	f.BoolVar(&o.yes, "yes", false, "yes, put load on an address that is not on this host")
 	f.BoolVar(&o.json, "json", false, "print JSON")
+	for _, flag := range []string{"connections", "threads", "depth", "keys-per-get", "value-size", "keys", "zipf", "ratio", "requests", "duration",
+		"rate", "seed", "tls-name"} {
+		complete(c, flag)
+	}
 	complete(c, "protocol", "text\tget and set", "meta\tmg and ms", "binary\tthe binary protocol")
 }
 

@@ -65,6 +65,7 @@ func newMemcached() *cobra.Command {
 		Short:              "Serve with memcached's own flags; -h lists them",
 		DisableFlagParsing: true,
 		Run:                func(*cobra.Command, []string) {},
+		ValidArgsFunction:  completeMemcached,
 	}
 }
 
@@ -74,6 +75,8 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		Run:   func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "panda "+version()) },
+
+		ValidArgsFunction: noFiles,
 	}
 }
 

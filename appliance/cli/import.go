@@ -60,6 +60,7 @@ func newImport(code *int, stderr io.Writer) *cobra.Command {
 			defer stop()
 			*code = o.run(ctx, c.OutOrStdout(), stderr)
 		},
+		ValidArgsFunction: noFiles,
 	}
 	f := c.Flags()
 	f.StringVar(&o.from, "from", "", "the source: host, host:port, or the path of a unix socket")
@@ -68,6 +69,12 @@ func newImport(code *int, stderr io.Writer) *cobra.Command {
 	f.IntVar(&o.connections, "connections", 4, fmt.Sprintf("connections to either side, at most %d", connectionsMax))
 	f.IntVar(&o.rate, "rate", 0, "items a second, at most (0: no limit)")
 	f.StringVar(&o.spool, "spool", "", "folder for keys that wait, when there are many (default: the system's for temporary files)")
+	for _, flag := range []string{"from", "to", "connections", "rate"} {
+		complete(c, flag)
+	}
+	if err := c.MarkFlagDirname("spool"); err != nil {
+		panic("BUG: cli: " + err.Error())
+	}
 	return c
 }
 

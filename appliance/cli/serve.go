@@ -37,8 +37,11 @@ func newServe(code *int, stderr io.Writer) *cobra.Command {
 		Long:  serveLong,
 		Args:  cobra.NoArgs,
 		Run:   func(c *cobra.Command, _ []string) { *code = o.run(c, stderr) },
+
+		ValidArgsFunction: noFiles,
 	}
 	o.bind(c)
+	completeServe(c)
 	return c
 }
 

@@ -72,6 +72,7 @@ func newStatus(code *int, stderr io.Writer) *cobra.Command {
 	f.BoolVar(&o.once, "once", false, "print once, over one interval, and end")
 	f.BoolVar(&o.json, "json", false, "print JSON, an object for each interval")
 	f.DurationVar(&o.interval, "interval", time.Second, "time between two readings")
+	complete(c, "interval", "1s", "10s", "1m")
 	return c
 }
 
