@@ -218,6 +218,9 @@ type Env struct {
 	// SampleKeys asks for HotKeys. Config.DumpDisabled forbids them.
 	SampleKeys bool
 
+	// Restored is what State of the server before a warm restart said.
+	Restored []slab.Field
+
 	StartedAtMS int64 // Unix time of the process's start, on the loops' clock (wire.Out.NowMS)
 	PID         int
 }

@@ -37,6 +37,8 @@ type Server struct {
 	baseline    baseline
 	connections *connections
 	trace       trace
+
+	hashPowerMax atomic.Int64 // the largest hash_power_level that there was
 }
 
 // New returns a Server. It starts nothing.
@@ -83,7 +85,7 @@ func New(config Config, env Env) (*Server, error) {
 		}
 		s.workers = append(s.workers, w)
 	}
-	return s, nil
+	return s, s.restore(env.Restored)
 }
 
 // Open makes the session of a new connection of a loop.

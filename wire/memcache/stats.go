@@ -1,7 +1,6 @@
 package memcache
 
 import (
-	"math/bits"
 	"strconv"
 	"sync"
 	"syscall"
@@ -272,7 +271,7 @@ func (s *Server) appendConnections(l *statList, t *wire.Transport, indexBytes in
 	l.zeros("time_in_listen_disabled_us")
 	l.n("threads", int64(set.NumThreads))
 	l.u("conn_yields", s.total(connYields))
-	l.n("hash_power_level", int64(bits.Len64(uint64(indexBytes)/8))-1)
+	l.n("hash_power_level", s.hashPower(indexBytes))
 	l.n("hash_bytes", indexBytes)
 	l.zeros("hash_is_expanding")
 }

@@ -1,0 +1,84 @@
+package memcache
+
+import (
+	"fmt"
+	"math/bits"
+	"strconv"
+
+	"github.com/pandabeardb/panda/slab"
+)
+
+// What a warm restart keeps beside the items is what memcached's keeps: the time
+// since the start, a flush_all that is yet to come, the number of the last log
+// line, the hash table's size as statistics show it. Counters begin anew, and so
+// does what commands changed.
+const (
+	stateStarted = "process_started_ms"
+	stateFlush   = "flush_second"
+	stateOldest  = "oldest_live_ms"
+	stateGID     = "logger_gid"
+	stateHash    = "hashpower"
+)
+
+// RestartSettings are the settings that a saved store must have been made with,
+// by memcached's names.
+func RestartSettings(c Config) []slab.Field {
+	set := &c.Settings
+	return []slab.Field{
+		{Name: "slab_config", Value: strconv.FormatFloat(set.GrowthFactor, 'g', -1, 64)},
+		{Name: "chunk_size", Value: strconv.Itoa(set.ChunkSize)},
+		{Name: "item_size_max", Value: strconv.Itoa(c.ItemSizeMax)},
+		{Name: "slab_chunk_size_max", Value: strconv.Itoa(set.SlabChunkMax)},
+		{Name: "use_cas", Value: strconv.FormatBool(!c.CASDisabled)},
+	}
+}
+
+// State is what Env.Restored is to be after a restart. No loop runs any more.
+func (s *Server) State() []slab.Field {
+	field := func(name string, n int64) slab.Field {
+		return slab.Field{Name: name, Value: strconv.FormatInt(n, 10)}
+	}
+	return []slab.Field{
+		field(stateStarted, s.env.StartedAtMS),
+		field(stateFlush, s.flushSecond.Load()),
+		field(stateOldest, s.oldestMS.Load()),
+		field(stateGID, int64(s.trace.number.Load())),
+		field(stateHash, s.hashPower(s.env.Store.Stats().IndexBytes)),
+	}
+}
+
+// restore takes what State said. Names of other versions are passed over.
+func (s *Server) restore(state []slab.Field) error {
+	for _, f := range state {
+		n, err := strconv.ParseInt(f.Value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("memcache: %s of the restart: %w", f.Name, err)
+		}
+		switch f.Name {
+		case stateStarted:
+			s.env.StartedAtMS = n
+		case stateFlush:
+			s.flushSecond.Store(n)
+		case stateOldest:
+			s.oldestMS.Store(n)
+		case stateGID:
+			s.trace.number.Store(uint64(n))
+		case stateHash:
+			s.hashPowerMax.Store(n)
+		}
+	}
+	return nil
+}
+
+// hashPower is hash_power_level. memcached's table never becomes smaller.
+func (s *Server) hashPower(indexBytes int64) int64 {
+	for {
+		now, most := int64(bits.Len64(uint64(indexBytes)/8))-1, s.hashPowerMax.Load()
+		if now <= most {
+			return most
+		}
+		if s.hashPowerMax.CompareAndSwap(most, now) {
+			return now
+		}
+	}
+}
