@@ -17,6 +17,9 @@ import (
 // listen binds every address of the configuration. What goes wrong is said in
 // memcached's sentences.
 func (n *Node) listen(ctx context.Context) error {
+	if activated, err := n.listenGiven(); activated || err != nil {
+		return err
+	}
 	if u := n.config.Unix; u != nil {
 		if err := n.bind("unix", u.Path, u.Mode, config.PlainText); err != nil {
 			return &listenError{"on UNIX socket: " + u.Path, err}
@@ -114,7 +117,7 @@ func resolve(ctx context.Context, host string) ([]string, error) {
 
 // bind gives one address to the loops.
 func (n *Node) bind(network, address string, mode os.FileMode, security config.Security) error {
-	addr, err := n.net.Listen(netio.Listener{
+	addr, err := n.listenOrAdopt(n.given.claim(network, address), netio.Listener{
 		Network: network,
 		Address: address,
 		Mode:    mode,

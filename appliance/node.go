@@ -42,13 +42,20 @@ type Node struct {
 	shutdown chan bool     // the shutdown command: true is graceful
 	admin    *admin.Server // nil without an admin address
 	started  time.Time
+	pulse    *pulse
+	given    inheritance // sockets that the process was started with
 }
 
 // New builds a node and binds its addresses; Start makes it serve. level is
 // the log's, which the verbosity command changes; nil: nothing changes.
 func New(ctx context.Context, c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
+	return newNode(ctx, c, log, level, nil)
+}
+
+// newNode is New, with sockets that are bound already.
+func newNode(ctx context.Context, c config.Config, log *slog.Logger, level *slog.LevelVar, given inheritance) (*Node, error) {
 	chooseLoops(&c)
-	n := &Node{config: c, log: log, level: level, shutdown: make(chan bool, 1)}
+	n := &Node{config: c, log: log, level: level, shutdown: make(chan bool, 1), pulse: newPulse(c.Loops), given: given}
 	startedMS := time.Now().UnixMilli()
 	var err error
 	if n.tls, err = loadCertificates(&c); err != nil {
@@ -83,7 +90,7 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		Reject:       []byte(reject),
 		IdleTimeout:  c.IdleAfter,
 		TickEvery:    tickEvery,
-		Tick:         func(loop int, nowMS int64) { n.memcache.Tick(loop, nowMS) },
+		Tick:         n.tick,
 		Log:          n.log,
 	})
 	if err != nil {
@@ -118,9 +125,16 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 	return err
 }
 
+// tick is each loop's, ten times a second.
+func (n *Node) tick(loop int, nowMS int64) {
+	n.pulse.tick(loop)
+	n.memcache.Tick(loop, nowMS)
+}
+
 // Start makes the node serve.
 func (n *Node) Start() error {
 	n.started = time.Now()
+	n.pulse.begin()
 	if err := n.net.Start(); err != nil {
 		return err
 	}
@@ -133,11 +147,14 @@ func (n *Node) Start() error {
 // Stop ends the node in order: what was read is answered, output is flushed,
 // connections are closed, as long as ctx allows; then the memory is given back.
 // The admin port says so meanwhile, and ends last.
-func (n *Node) Stop(ctx context.Context) error {
+func (n *Node) Stop(ctx context.Context) error { return n.end(ctx, n.net.Stop) }
+
+// end is Stop, and Leave: they differ in what becomes of the listeners.
+func (n *Node) end(ctx context.Context, endLoops func(context.Context) error) error {
 	if n.admin != nil {
 		n.admin.Detach()
 	}
-	err := n.net.Stop(ctx)
+	err := endLoops(ctx)
 	if err != nil {
 		err = fmt.Errorf("connections were cut: %w", err)
 	}

@@ -239,7 +239,7 @@ func TestLogOfALife(t *testing.T) {
 	c := serveConfig(t, "memcache.listen", "127.0.0.1", "memcache.port", "-1", "admin.address", "127.0.0.1:0")
 	var b bytes.Buffer
 	log, level := newLog(&b, "json", c.LogLevel)
-	n, err := startNode(c, log, level)
+	n, err := startNode(c, log, level, &launch{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,10 +247,10 @@ func TestLogOfALife(t *testing.T) {
 	for range 100 {
 		exchange(t, client, "set a 0 0 3\r\nabc\r\nget a\r\n", "STORED\r\nVALUE a 0 3\r\nabc\r\nEND\r\n")
 	}
-	signals := make(chan os.Signal, 1)
+	p := &process{config: c, launch: &launch{}, node: n, log: log, stderr: &b}
 	n.requestShutdown(true)
-	n.wait(signals, &b)
-	n.stop(signals)
+	p.wait()
+	p.stop()
 	var messages []string
 	for line := range strings.Lines(b.String()) {
 		var entry struct {

@@ -10,3 +10,12 @@ func rlimitValue(n uint64) uint64 { return n }
 func lockMemory() error {
 	return unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT)
 }
+
+// monotonicMicroseconds is the time as systemd wants it of who reloads.
+func monotonicMicroseconds() int64 {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return 0
+	}
+	return now.Nano() / 1000
+}

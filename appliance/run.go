@@ -30,24 +30,90 @@ const (
 // Run serves until a signal or the shutdown command ends it, and returns the
 // exit code.
 func Run(c config.Config, stderr io.Writer) int {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGHUP)
-	defer signal.Stop(signals)
-
-	if exit := prepareProcess(&c); exit != nil {
-		io.WriteString(stderr, exit.Stderr)
-		return exit.Code
-	}
-	log, level := newLog(stderr, c.LogFormat, c.LogLevel)
-	node, err := startNode(c, log, level)
+	l, err := readLaunch()
 	if err != nil {
-		return reportStart(stderr, err)
+		fmt.Fprintf(stderr, "panda: %v\n", err)
+		return config.ExitOSError
+	}
+	if c.Daemon && l.parent == nil {
+		return l.daemonize(stderr)
+	}
+	p := &process{config: c, launch: l, stderr: stderr, signals: make(chan os.Signal, 4)}
+	signal.Ignore(syscall.SIGPIPE) // of a log that nobody reads any more
+	signal.Notify(p.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
+	defer signal.Stop(p.signals)
+	if code, err := p.start(); err != nil {
+		fmt.Fprintln(stderr, err)
+		l.parent.failed(err)
+		return code
+	}
+	return p.serve()
+}
+
+// process is a node, and what is its process's.
+type process struct {
+	config  config.Config
+	launch  *launch
+	node    *Node
+	log     *slog.Logger
+	stderr  io.Writer
+	signals chan os.Signal
+	control *control // nil: none
+}
+
+// start makes the process serve. Its error is for the user, the code for who waits.
+func (p *process) start() (code int, err error) {
+	c := &p.config
+	if exit := prepareProcess(c); exit != nil {
+		return exit.Code, errors.New(strings.TrimSuffix(exit.Stderr, "\n"))
+	}
+	if err := leaveFolder(c); err != nil {
+		return config.ExitFailure, err
+	}
+	var level *slog.LevelVar
+	p.log, level = newLog(p.stderr, c.LogFormat, c.LogLevel)
+	if err := p.awaitMemory(); err != nil {
+		return config.ExitFailure, err
+	}
+	p.node, err = startNode(*c, p.log, level, p.launch)
+	if err != nil {
+		return startCode(err), err
 	}
 	if c.PIDFile != "" {
-		writePIDFile(c.PIDFile, log)
+		writePIDFile(c.PIDFile, p.log, p.launch.parent.inUpgrade())
 	}
-	node.wait(signals, stderr)
-	return node.stop(signals)
+	p.served()
+	return 0, nil
+}
+
+// served tells everybody who waits for it that clients are served.
+func (p *process) served() {
+	l := p.launch
+	p.control = listenControl(p.log)
+	l.parent.say(sayServing)
+	if l.parent.inUpgrade() {
+		l.parent.await(sayMain)
+	}
+	l.manager.ready("serving memcache", p.node.pulse)
+	l.parent.close()
+	detach(&p.config)
+}
+
+// serve waits for the end, and returns the exit code.
+func (p *process) serve() int {
+	defer p.control.close()
+	defer p.launch.manager.close()
+	if handedOver := p.wait(); handedOver {
+		return config.ExitOK
+	}
+	p.launch.manager.tell("STOPPING=1")
+	code := p.stop()
+	if p.config.Daemon && p.config.PIDFile != "" {
+		if err := os.Remove(p.config.PIDFile); err != nil {
+			p.log.Error("could not remove the pid file", "error", err)
+		}
+	}
+	return code
 }
 
 // newLog is the node's log: what level and format say.
@@ -69,15 +135,22 @@ func (n *Node) abandon() error {
 }
 
 // startNode builds the node, warns of what deserves it, and makes it serve.
-func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar) (*Node, error) {
+func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar, l *launch) (*Node, error) {
 	for _, text := range c.Warnings {
 		log.Warn(text)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	node, err := New(ctx, c, log, level)
+	node, err := newNode(ctx, c, log, level, l.sockets)
 	if err != nil {
 		return nil, err
+	}
+	l.sockets.closeRest(log)
+	if l.parent.inUpgrade() {
+		l.parent.say(sayReady)
+		if !l.parent.await(sayGo) {
+			return nil, errors.Join(errAbandoned, node.abandon())
+		}
 	}
 	if err := node.Start(); err != nil {
 		return nil, errors.Join(err, node.abandon())
@@ -107,38 +180,54 @@ func (n *Node) logStart() {
 		"memory_bytes", set.MaxBytes, "evictions", set.Evictions, "connections", c.Clients, "compat", c.Memcache.Compat.Version())
 }
 
-// reportStart prints why the node did not start, as memcached does.
-func reportStart(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "%v\n", err)
+// startCode is the exit code of a node that did not start, memcached's.
+func startCode(err error) int {
 	if errors.Is(err, ErrListen) || errors.Is(err, ErrAdmin) {
 		return config.ExitOSError
 	}
 	return config.ExitFailure
 }
 
-// wait returns when the node is to end. Called as memcached it says so in
-// memcached's words.
-func (n *Node) wait(signals <-chan os.Signal, stderr io.Writer) {
+// wait returns when the node is to end, or has handed over to another process.
+func (p *process) wait() (handedOver bool) {
 	for {
 		graceful, reason := false, "the shutdown command"
 		select {
-		case graceful = <-n.shutdown:
-		case s := <-signals:
-			if s == syscall.SIGHUP {
-				n.reload()
+		case graceful = <-p.node.shutdown:
+		case r := <-p.control.requested():
+			s, over := p.upgrade(r)
+			if s == nil {
+				if over {
+					return true
+				}
+				continue
+			}
+			graceful, reason = s == syscall.SIGUSR1, signalName(s)
+		case s := <-p.signals:
+			switch s {
+			case syscall.SIGHUP:
+				p.launch.manager.reloading(p.node.reload)
+				continue
+			case syscall.SIGUSR2:
+				p.control.request(upgradeRequest{})
 				continue
 			}
 			graceful, reason = s == syscall.SIGUSR1, signalName(s)
 		}
-		switch {
-		case !n.config.AsMemcached:
-			n.log.Info("stopping", "reason", reason)
-		case graceful:
-			io.WriteString(stderr, "Gracefully stopping\n")
-		case n.config.Memcache.Verbosity > 0:
-			io.WriteString(stderr, "Exiting normally\n")
-		}
-		return
+		p.sayStop(graceful, reason)
+		return false
+	}
+}
+
+// sayStop says why the node ends; called as memcached, in memcached's words.
+func (p *process) sayStop(graceful bool, reason string) {
+	switch {
+	case !p.config.AsMemcached:
+		p.log.Info("stopping", "reason", reason)
+	case graceful:
+		io.WriteString(p.stderr, "Gracefully stopping\n")
+	case p.config.Memcache.Verbosity > 0:
+		io.WriteString(p.stderr, "Exiting normally\n")
 	}
 }
 
@@ -151,7 +240,8 @@ func signalName(s os.Signal) string {
 }
 
 // stop ends the node; a second signal ends it at once.
-func (n *Node) stop(signals <-chan os.Signal) int {
+func (p *process) stop() int {
+	n := p.node
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	items, transport := n.store.Stats().Items, n.net.Transport()
@@ -171,7 +261,7 @@ func (n *Node) stop(signals <-chan os.Signal) int {
 					"connections", transport.CurrentConnections, "connections_total", transport.TotalConnections)
 			}
 			return config.ExitOK
-		case s := <-signals:
+		case s := <-p.signals:
 			if s == syscall.SIGINT || s == syscall.SIGTERM {
 				cancel()
 			}
@@ -179,9 +269,10 @@ func (n *Node) stop(signals <-chan os.Signal) int {
 	}
 }
 
-// writePIDFile is -P. What goes wrong is said, and is no reason not to serve.
-func writePIDFile(name string, log *slog.Logger) {
-	if old, err := os.ReadFile(name); err == nil {
+// writePIDFile is -P. What goes wrong is said, and is no reason not to serve. A
+// successor finds the process in it that it succeeds.
+func writePIDFile(name string, log *slog.Logger, successor bool) {
+	if old, err := os.ReadFile(name); err == nil && !successor {
 		pid, err := strconv.Atoi(strings.TrimSpace(string(old)))
 		if err == nil && pid > 0 && syscall.Kill(pid, 0) == nil {
 			log.Warn("the pid file names a process that runs", "pid", pid)

@@ -60,14 +60,14 @@ func TestPIDFileReplacesAnOldOne(t *testing.T) {
 	}
 	var b bytes.Buffer
 	log, _ := newLog(&b, "text", slog.LevelWarn)
-	writePIDFile(name, log)
+	writePIDFile(name, log, false)
 	if got, err := os.ReadFile(name); err != nil || string(got) != strconv.Itoa(os.Getpid())+"\n" {
 		t.Errorf("%q %v", got, err)
 	}
 	if !strings.Contains(b.String(), "names a process that runs") {
 		t.Errorf("no warning of the running process: %q", b.String())
 	}
-	writePIDFile(filepath.Join(name, "impossible"), log)
+	writePIDFile(filepath.Join(name, "impossible"), log, false)
 	if !strings.Contains(b.String(), "could not write the pid file") {
 		t.Errorf("no word of a pid file that could not be written: %q", b.String())
 	}
@@ -133,7 +133,7 @@ func TestFailureAfterBindingCleansUp(t *testing.T) {
 		t.Fatal(exit)
 	}
 	log, level := newLog(io.Discard, "text", slog.LevelWarn)
-	if _, err := startNode(c, log, level); !errors.Is(err, ErrAdmin) {
+	if _, err := startNode(c, log, level, &launch{}); !errors.Is(err, ErrAdmin) {
 		t.Fatalf("started, though the admin port is taken: %v", err)
 	}
 	if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {

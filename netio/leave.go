@@ -64,6 +64,9 @@ func (l *loop) leave() {
 	}
 	l.acceptWaits = false
 	l.core.Leave()
+	if l.tls != nil {
+		l.tls.Core.Leave()
+	}
 }
 
 // Leave makes every connection end with its next reply, or when it is quiet.
