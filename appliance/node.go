@@ -43,6 +43,7 @@ type Node struct {
 	admin    *admin.Server // nil without an admin address
 	started  time.Time
 	pulse    *pulse
+	saves    bool        // see saveAtEnd
 	given    inheritance // sockets that the process was started with
 }
 
@@ -61,20 +62,12 @@ func newNode(ctx context.Context, c config.Config, log *slog.Logger, level *slog
 	if n.tls, err = loadCertificates(&c); err != nil {
 		return nil, err
 	}
-	n.store, err = slab.New(slab.Config{
-		LimitBytes: c.Memcache.Settings.MaxBytes,
-		Loops:      c.Loops,
-		Evict:      c.Memcache.Settings.Evictions,
-		StartMS:    startedMS,
-		Groups:     memcache.Groups(c.Memcache),
-		Refused:    n.memoryRefused,
-	})
-	if err != nil {
+	if err := n.openStore(startedMS); err != nil {
 		return nil, err
 	}
 	if err := n.assemble(ctx, startedMS); err != nil {
-		n.store.Close()
-		return nil, err
+		n.putBackAtEnd()
+		return nil, errors.Join(err, n.closeStore())
 	}
 	return n, nil
 }
@@ -107,6 +100,7 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		SetVerbosity: n.setVerbosity,
 		Certificates: n.refresher(),
 		SampleKeys:   c.Admin != "",
+		Restored:     n.store.Restart().State,
 		StartedAtMS:  startedMS,
 		PID:          os.Getpid(),
 	}
@@ -158,7 +152,7 @@ func (n *Node) end(ctx context.Context, endLoops func(context.Context) error) er
 	if err != nil {
 		err = fmt.Errorf("connections were cut: %w", err)
 	}
-	err = errors.Join(err, n.store.Close())
+	err = errors.Join(err, n.closeStore())
 	if n.admin != nil {
 		err = errors.Join(err, n.admin.Close())
 	}

@@ -131,6 +131,7 @@ func newLog(w io.Writer, format string, at slog.Level) (*slog.Logger, *slog.Leve
 func (n *Node) abandon() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
+	n.putBackAtEnd()
 	return n.Stop(ctx)
 }
 
@@ -214,6 +215,9 @@ func (p *process) wait() (handedOver bool) {
 			}
 			graceful, reason = s == syscall.SIGUSR1, signalName(s)
 		}
+		if graceful {
+			p.node.saveAtEnd()
+		}
 		p.sayStop(graceful, reason)
 		return false
 	}
@@ -259,6 +263,9 @@ func (p *process) stop() int {
 			if !n.config.AsMemcached {
 				n.log.Info("stopped", "uptime", time.Since(n.started).Round(time.Millisecond).String(), "items", items,
 					"connections", transport.CurrentConnections, "connections_total", transport.TotalConnections)
+			}
+			if errors.Is(err, ErrSave) {
+				return config.ExitFailure
 			}
 			return config.ExitOK
 		case s := <-p.signals:

@@ -257,5 +257,9 @@ func (p *process) awaitMemory() error {
 	return nil
 }
 
-// leave is Stop while another process goes on with the listeners.
-func (n *Node) leave(ctx context.Context) error { return n.end(ctx, n.net.Leave) }
+// leave is Stop while another process goes on with the listeners, and with the
+// memory file.
+func (n *Node) leave(ctx context.Context) error {
+	n.saveAtEnd()
+	return n.end(ctx, n.net.Leave)
+}
