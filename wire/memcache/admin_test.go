@@ -255,8 +255,8 @@ func TestStatTime(t *testing.T) {
 	} {
 		var l statList
 		l.time("rusage_user", v)
-		if string(l) != "STAT rusage_user "+want+"\r\n" {
-			t.Errorf("%q, want %s", l, want)
+		if string(l.buf) != "STAT rusage_user "+want+"\r\n" {
+			t.Errorf("%q, want %s", l.buf, want)
 		}
 	}
 }

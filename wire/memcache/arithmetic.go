@@ -23,27 +23,37 @@ func deleteKey(w *worker, _ *session) progress {
 	if len(key) > ascii.MaxKey {
 		return w.reply(replyFormat)
 	}
+	if w.drop(key, 0, "delete") == stored {
+		return w.reply("DELETED\r\n")
+	}
+	return w.reply(replyNotFound)
+}
+
+// drop removes a key, if it has the wanted token; 0: any. The outcome is stored,
+// notFound or exists. The trace calls it what name says; "": it does not tell.
+func (w *worker) drop(key []byte, wanted uint64, name string) (o outcome) {
 	if w.server.prefixes.enabled.Load() {
 		w.server.prefixes.delete(w.server.config.StatsPrefix, key)
 	}
-	hk := w.key(key)
-	l := w.handle.Lock(hk)
+	l := w.handle.Lock(w.key(key))
 	it, found := w.find(&l)
-	if found {
+	switch {
+	case !found:
+		o = notFound
+		w.count(deleteMisses)
+	case wanted != 0 && wanted != w.cas(it):
+		o = exists
+	default:
 		w.countItem(it, deleteHits)
-		w.removeTraced(&l, it, "delete")
+		w.removeTraced(&l, it, name)
 	}
 	l.Unlock()
-	if found {
-		return w.reply("DELETED\r\n")
-	}
-	w.count(deleteMisses)
-	return w.reply(replyNotFound)
+	return o
 }
 
 // removeTraced removes a locked item as a client's command says.
 func (w *worker) removeTraced(l *slab.Locked, it slab.Item, command string) {
-	if w.trace.streams&streamDeletions != 0 {
+	if w.trace.streams&streamDeletions != 0 && command != "" {
 		w.traceDelete(it, command)
 	}
 	l.Remove(it)
@@ -60,7 +70,17 @@ func touch(w *worker, _ *session) progress {
 	if !ok {
 		return w.reply(replyExptime)
 	}
-	expiresAtMS := w.server.expiresAtMS(exptime, w.now)
+	switch o, _, _ := w.postpone(key, w.server.expiresAtMS(exptime, w.now)); o {
+	case stored:
+		return w.reply("TOUCHED\r\n")
+	case noMemory:
+		return w.reply(replyNoMemory)
+	}
+	return w.reply(replyNotFound)
+}
+
+// postpone gives a key a new expiry. The outcome is stored, notFound or noMemory.
+func (w *worker) postpone(key []byte, expiresAtMS int64) (o outcome, flags uint32, cas uint64) {
 	hk := w.key(key)
 	for {
 		l := w.handle.Lock(hk)
@@ -68,17 +88,18 @@ func touch(w *worker, _ *session) progress {
 		if !found {
 			l.Unlock()
 			w.count(touchMisses)
-			return w.reply(replyNotFound)
+			return notFound, 0, 0
 		}
-		if it, ok = l.Touch(it, expiresAtMS); ok {
+		if it, ok := l.Touch(it, expiresAtMS); ok {
 			l.Accessed(it, w.now)
 			w.countItem(it, touchHits)
+			flags, cas = it.Flags(), w.cas(it)
 			l.Unlock()
-			return w.reply("TOUCHED\r\n")
+			return stored, flags, cas
 		}
 		l.Unlock()
 		if w.handle.MakeRoom() != nil {
-			return w.reply(replyNoMemory)
+			return noMemory, 0, 0
 		}
 	}
 }

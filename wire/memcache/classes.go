@@ -31,7 +31,7 @@ func (l *classStats) zeros(names ...string) {
 
 // appendItemStats appends `stats items`: the classes that have items.
 func (s *Server) appendItemStats(w *worker) {
-	l := statList(w.out.Buf)
+	l := w.openStats()
 	var groups [slab.MaxGroups]slab.GroupStats
 	for i, g := range s.env.Store.GroupStats(groups[:0]) {
 		if g.Items() <= 0 {
@@ -45,7 +45,7 @@ func (s *Server) appendItemStats(w *worker) {
 			s.appendClassMoves(&c, &g, i+1)
 		}
 	}
-	w.out.Buf = l
+	w.closeStats(l)
 }
 
 func (s *Server) appendClassItems(l *classStats, g *slab.GroupStats) {
@@ -99,7 +99,7 @@ func (s *Server) appendClassMoves(l *classStats, g *slab.GroupStats, class int) 
 // appendSlabStats appends `stats slabs`: the classes that ever had items. As in
 // memcached, one that has none left keeps a page.
 func (s *Server) appendSlabStats(w *worker) {
-	l := statList(w.out.Buf)
+	l := w.openStats()
 	active := int64(0)
 	var groups [slab.MaxGroups]slab.GroupStats
 	for i, g := range s.env.Store.GroupStats(groups[:0]) {
@@ -113,7 +113,7 @@ func (s *Server) appendSlabStats(w *worker) {
 	}
 	l.n("active_slabs", active)
 	l.n("total_malloced", s.env.Store.Stats().UsedBytes)
-	w.out.Buf = l
+	w.closeStats(l)
 }
 
 // appendClassChunks appends the chunks that memcached would use. An item above

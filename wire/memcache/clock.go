@@ -11,10 +11,15 @@ const relativeMaxSeconds = 60 * 60 * 24 * 30
 // time of the past.
 const startSlackMS = 62_000
 
-// expiresAtMS is the moment that a client's exptime means, on the loops' clock.
-// Only absolute times depend on the system's clock, and that as it was at start.
+// expiresAtMS is the moment that an exptime of the text protocol means.
 func (s *Server) expiresAtMS(exptime int32, nowMS int64) int64 {
-	switch seconds := int64(exptime); {
+	return s.momentMS(int64(exptime), nowMS)
+}
+
+// momentMS is the moment that a client's seconds mean, on the loops' clock.
+// Only absolute times depend on the system's clock, and that as it was at start.
+func (s *Server) momentMS(seconds, nowMS int64) int64 {
+	switch {
 	case seconds == 0:
 		return 0
 	case seconds < 0 || seconds > relativeMaxSeconds && seconds*1000 <= s.env.StartedAtMS-startSlackMS:

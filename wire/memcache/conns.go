@@ -33,6 +33,10 @@ var stateNames = [...]string{
 	stateWatch:     "conn_watch",
 	stateToken:     "conn_read",
 	stateTokenData: "conn_read",
+	stateFirst:     "conn_read",
+	statePacket:    "conn_read",
+	stateLongKey:   "conn_read",
+	stateSASL:      "conn_nread",
 }
 
 // enter makes a session known.

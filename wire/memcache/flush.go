@@ -25,20 +25,25 @@ func flushAll(w *worker, _ *session) progress {
 			return w.reply(replyExptime)
 		}
 	}
+	w.flush(int64(exptime))
+	return w.reply(replyOK)
+}
+
+// flush is flush_all.
+func (w *worker) flush(exptime int64) {
 	w.walked()
 	w.server.flush(exptime, w.now)
 	w.flushing = w.server.flushDue(w.now)
-	return w.reply(replyOK)
 }
 
 // flush plans a flush_all, or does it. memcached's clock has seconds only: one
 // with a delay covers the whole of a second, from its first moment on, so that
 // what is stored within it is absent at once. That second is the one before the
 // moment which the client named, but in the old dialect without CAS tokens.
-func (s *Server) flush(exptime int32, nowMS int64) {
+func (s *Server) flush(seconds, nowMS int64) {
 	second := nowMS / 1000
 	inSeconds := s.dialect == ascii.Old && s.config.CASDisabled // then a flush without delay covers its second too
-	switch seconds := int64(exptime); {
+	switch {
 	case seconds > relativeMaxSeconds && seconds*1000 <= s.env.StartedAtMS-startSlackMS:
 		s.flushSecond.Store(noFlush) // a moment before memcached's clock began means no flush at all
 		s.oldestMS.Store(0)

@@ -35,9 +35,9 @@ const (
 	commandNameMax = 7    // "prepend" and "replace" are the longest that are followed by a key
 )
 
-// foresee looks at the lines that in begins with. It returns how many bytes
+// foreseeLines looks at the lines that in begins with. It returns how many bytes
 // it has looked at.
-func (w *worker) foresee(in []byte) (seen int) {
+func (w *worker) foreseeLines(in []byte) (seen int) {
 	f := &w.ahead
 	f.count, f.next = 0, 0
 	in = in[:min(len(in), foresightBytes)]

@@ -221,9 +221,7 @@ func (w *worker) answerArithmetic(hk *slab.Key, d *delta, end int) progress {
 // by now there is one. created tells, with noMemory, whose memory it was.
 func (w *worker) seed(hk *slab.Key, d *delta, end int) (o outcome, created bool) {
 	f, r := &w.flags, &w.request
-	digits := ascii.AppendUint(w.scratch[:0], f.Initial)
-	w.scratch = digits
-	spec := slab.Spec{ValueLen: len(digits), CAS: f.NewCAS}
+	spec := slab.Spec{CAS: f.NewCAS}
 	for i := 2; i < end; i++ {
 		switch r.Token(i)[0] {
 		case 'N':
@@ -232,7 +230,14 @@ func (w *worker) seed(hk *slab.Key, d *delta, end int) (o outcome, created bool)
 			spec.ExpiresAtMS = d.newMS
 		}
 	}
-	spec.Evictable = w.evictable(spec.ExpiresAtMS)
+	return w.plant(hk, d, f.Initial, spec)
+}
+
+// plant is seed with the number and what else the item has.
+func (w *worker) plant(hk *slab.Key, d *delta, initial uint64, spec slab.Spec) (o outcome, created bool) {
+	digits := ascii.AppendUint(w.scratch[:0], initial)
+	w.scratch = digits
+	spec.ValueLen, spec.Evictable = len(digits), w.evictable(spec.ExpiresAtMS)
 	it, err := w.handle.Reserve(hk, spec)
 	if err != nil {
 		return noMemory, true
@@ -250,7 +255,7 @@ func (w *worker) seed(hk *slab.Key, d *delta, end int) (o outcome, created bool)
 	if w.trace.streams&streamMutations != 0 {
 		w.traceStore(hk.Bytes, modeAdd, traceOutcomes[placed(cas)], spec.ExpiresAtMS, class, spec.ValueLen)
 	}
-	d.value, d.cas, d.beforeMS = f.Initial, w.shown(cas), 0
+	d.value, d.cas, d.beforeMS = initial, w.shown(cas), 0
 	return placed(cas), true
 }
 

@@ -14,6 +14,8 @@ type keys struct {
 	cas         bool  // gets, gats
 	touch       bool  // gat, gats
 	any         bool  // a key was seen
+	packet      bool  // of the binary protocol, which asks for one at a time
+	named       bool  // GetK, GATK: the reply has the key
 }
 
 func getPlain(w *worker, s *session) progress    { return w.get(s, "get", keys{}) }
@@ -109,9 +111,8 @@ func hasLongKey(list []byte) bool {
 	}
 }
 
-// value answers one key.
-func (w *worker) value(key []byte, k *keys) {
-	hit := false
+// value answers one key, if it is there.
+func (w *worker) value(key []byte, k *keys) (hit bool) {
 	k.any = true
 	if k.touch {
 		hit = w.valueTouch(key, k)
@@ -122,17 +123,20 @@ func (w *worker) value(key []byte, k *keys) {
 		if hit = found; hit {
 			l.Accessed(it, w.now)
 			w.countGet(it)
-			w.appendItem(&l, it, key, k.cas)
+			w.appendItem(&l, it, key, k)
 		}
 		l.Unlock()
 		if !hit {
 			w.count(getMisses)
-			w.discovery(key)
+			if !k.packet {
+				w.discovery(key)
+			}
 		}
 	}
 	if w.server.prefixes.enabled.Load() {
 		w.server.prefixes.get(w.server.config.StatsPrefix, key, hit)
 	}
+	return hit
 }
 
 // valueTouch answers one key and gives it a new expiry. If there is no memory
@@ -155,27 +159,37 @@ func (w *worker) valueTouch(key []byte, k *keys) bool {
 		}
 		l.Accessed(it, w.now)
 		w.countItem(it, touchHits)
-		w.appendItem(&l, it, key, k.cas)
+		w.appendItem(&l, it, key, k)
 		l.Unlock()
 		return true
 	}
 }
 
 // appendItem answers with a locked item: VALUE line, value, end of line.
-func (w *worker) appendItem(l *slab.Locked, it slab.Item, key []byte, withCAS bool) {
+func (w *worker) appendItem(l *slab.Locked, it slab.Item, key []byte, k *keys) {
 	out := w.out
 	n := it.ValueLen()
-	if withCAS {
+	switch {
+	case k.packet:
+		w.appendPacketItem(l, it, n, key, k)
+		return
+	case k.cas:
 		out.Buf = ascii.AppendValueHeadCAS(out.Buf, key, it.Flags(), n, w.cas(it))
-	} else {
+	default:
 		out.Buf = ascii.AppendValueHead(out.Buf, key, it.Flags(), n)
 	}
 	w.appendValue(l, it, n)
 }
 
-// appendValue answers with the value and \r\n: a small one is copied under the
-// lock, a large one is pinned and written from where it lies.
+// appendValue answers with the value and \r\n.
 func (w *worker) appendValue(l *slab.Locked, it slab.Item, n int) {
+	w.appendBytes(l, it, n)
+	w.out.Buf = append(w.out.Buf, '\r', '\n')
+}
+
+// appendBytes answers with the value: a small one is copied under the lock, a
+// large one is pinned and written from where it lies.
+func (w *worker) appendBytes(l *slab.Locked, it slab.Item, n int) {
 	out := w.out
 	switch {
 	case !it.Large():
@@ -185,7 +199,6 @@ func (w *worker) appendValue(l *slab.Locked, it slab.Item, n int) {
 	default:
 		w.pinValue(l, it, n)
 	}
-	out.Buf = append(out.Buf, '\r', '\n')
 }
 
 func (w *worker) pinValue(l *slab.Locked, it slab.Item, n int) {

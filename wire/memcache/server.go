@@ -9,6 +9,7 @@ import (
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
+	"github.com/pandabeardb/panda/wire/memcache/binary"
 )
 
 // Server makes sessions that share one store, one configuration and one set of
@@ -90,8 +91,14 @@ func New(config Config, env Env) (*Server, error) {
 
 // Open makes the session of a new connection of a loop.
 func (s *Server) Open(loop int, peer wire.Peer) wire.Session {
+	return s.OpenAs(s.config.Protocol, loop, peer)
+}
+
+// OpenAs is Open for a listener that has a protocol of its own.
+func (s *Server) OpenAs(protocol Protocol, loop int, peer wire.Peer) wire.Session {
 	w := s.workers[loop]
 	c := &session{worker: w, fd: int32(peer.FD)}
+	c.speak(protocol)
 	c.openAuth()
 	c.enter(peer, w.seenMS)
 	w.traceOpen(&c.conn.peer)
@@ -133,13 +140,15 @@ type worker struct {
 	trace    tracer
 
 	// Of the command that runs.
-	noreply bool
-	lineLen int // bytes of the line, with its end
-	lineCap int // capacity of the slice that began with it: capacities tell how far a part of it is in
-	unread  int // bytes at the end of the line that the command gave back
-	request ascii.Request
-	flags   ascii.Flags
-	scratch []byte
+	noreply  bool
+	lineLen  int // bytes of the line, with its end
+	lineCap  int // capacity of the slice that began with it: capacities tell how far a part of it is in
+	unread   int // bytes at the end of the line that the command gave back
+	request  ascii.Request
+	flags    ascii.Flags
+	asked    binary.Request // by a binary session
+	encoding statEncoding   // of the statistics that are asked for
+	scratch  []byte
 
 	ahead foresight
 

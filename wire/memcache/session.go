@@ -19,6 +19,10 @@ const (
 	stateWatch                  // drop them: the session watches
 	stateToken                  // a line of a client that has not said who it is, see authtoken.go
 	stateTokenData              // the data block in which it says so
+	stateFirst                  // the first byte, which says what protocol the client speaks
+	statePacket                 // a request of the binary protocol
+	stateLongKey                // the same, whose key is longer than any
+	stateSASL                   // the data of opcodes 21 and 22
 )
 
 // progress is how a piece of work ended.
@@ -38,6 +42,7 @@ const (
 type session struct {
 	worker  *worker
 	state   state
+	between state     // between two requests: stateLine or statePacket
 	scanned int       // stateLine: bytes of an incomplete line that hold no newline
 	skip    int       // stateSkip: bytes to go
 	keys    keys      // stateKeys
@@ -45,6 +50,7 @@ type session struct {
 	dumped  int       // stateDump: lines of the reply that are made
 	walk    *itemWalk // stateWalk
 	store   store     // stateBody
+	packet  packet    // of the binary request that goes on
 
 	authenticated bool       // always, when nobody is asked who they are
 	token         *tokenData // stateTokenData
@@ -73,8 +79,8 @@ func (s *session) run(in []byte) (used int, next wire.Next) {
 	w := s.worker
 	foreseen := 0
 	for used < len(in) {
-		if used >= foreseen && s.state == stateLine {
-			foreseen = used + w.foresee(in[used:])
+		if used >= foreseen && s.state == s.between {
+			foreseen = used + s.foresee(in[used:])
 		}
 		n, p := s.step(in[used:])
 		used += n
@@ -107,6 +113,8 @@ func (s *session) step(in []byte) (n int, p progress) {
 	switch s.state {
 	case stateLine:
 		return s.line(in)
+	case statePacket:
+		return s.request(in)
 	case stateBody:
 		return s.body(in)
 	case stateSkip:
@@ -114,7 +122,7 @@ func (s *session) step(in []byte) (n int, p progress) {
 		if s.skip -= n; s.skip > 0 {
 			return n, working
 		}
-		s.state = stateLine
+		s.state = s.between
 		return n, finished
 	case stateKeys:
 		return s.moreKeys(in)
@@ -128,6 +136,12 @@ func (s *session) step(in []byte) (n int, p progress) {
 		return s.tokenLine(in)
 	case stateTokenData:
 		return s.tokenBlock(in)
+	case stateFirst:
+		return s.first(in)
+	case stateLongKey:
+		return s.longKey(in)
+	case stateSASL:
+		return s.saslData(in)
 	default:
 		return s.discard(in)
 	}
@@ -182,11 +196,16 @@ func (s *session) Body(dst [][]byte) [][]byte {
 	return s.store.room(dst)
 }
 
-// Filled implements wire.Session. The \r\n behind a value always comes by
-// Feed, so that a value's last byte finishes nothing.
-func (s *session) Filled(n int, _ *wire.Out) wire.Next {
-	s.store.got += n
-	return wire.More
+// Filled implements wire.Session. The \r\n behind a value of the text protocol
+// always comes by Feed, so that only the last byte of a binary one finishes its
+// request.
+func (s *session) Filled(n int, out *wire.Out) wire.Next {
+	st := &s.store
+	st.got += n
+	if !st.packet || st.got < st.len {
+		return wire.More
+	}
+	return s.filled(out)
 }
 
 // Close implements wire.Session.

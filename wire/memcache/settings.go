@@ -4,11 +4,11 @@ import "github.com/pandabeardb/panda/wire/memcache/ascii"
 
 // appendSettings appends `stats settings`.
 func (s *Server) appendSettings(w *worker) {
-	l, set := statList(w.out.Buf), s.knobs.get()
+	l, set := w.openStats(), s.knobs.get()
 	s.appendBasicSettings(&l, &set)
 	s.appendMemorySettings(&l, &set)
 	s.appendFeatureSettings(&l, &set)
-	w.out.Buf = l
+	w.closeStats(l)
 }
 
 // reqsPerEvent is what -R is without a flag, in memcached.

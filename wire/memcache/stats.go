@@ -8,6 +8,7 @@ import (
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
 	"github.com/pandabeardb/panda/wire/memcache/ascii"
+	"github.com/pandabeardb/panda/wire/memcache/binary"
 )
 
 const (
@@ -26,10 +27,7 @@ type baseline struct {
 func stats(w *worker, s *session) progress {
 	r := &w.request
 	server := w.server
-	w.publish()
-	if w.handle != nil {
-		w.handle.PublishStats()
-	}
+	w.beginStats(statEncoding{})
 	switch sub := r.Token(1); {
 	case r.Len() == 1:
 		w.walked()
@@ -49,23 +47,43 @@ func stats(w *worker, s *session) progress {
 		w.walked()
 		server.appendConns(w, int(s.fd))
 	case w.is(sub, "extstore"): // there is none, as in an original without ext_path
-	case string(sub) == "sizes":
-		return s.sizes()
-	case w.dialect == ascii.Old && string(sub) == "sizes_enable":
-		return w.enableSizes()
-	case w.dialect == ascii.Old && string(sub) == "sizes_disable":
-		server.trackSizes.Store(false)
-		return w.say("STAT sizes_status disabled\r\n")
-	case string(sub) == "items":
-		w.walked()
-		server.appendItemStats(w)
-	case string(sub) == "slabs":
-		w.walked()
-		server.appendSlabStats(w)
 	default:
+		if p, ok := s.storeStats(sub); ok {
+			return p
+		}
 		return w.say(replyError)
 	}
 	return w.say(replyEnd)
+}
+
+// beginStats has all that was counted by this loop so far told, too.
+func (w *worker) beginStats(e statEncoding) {
+	w.encoding = e
+	w.publish()
+	if w.handle != nil {
+		w.handle.PublishStats()
+	}
+}
+
+// storeStats answers what both protocols ask for by the same names. get_stats
+func (s *session) storeStats(name []byte) (p progress, ok bool) {
+	w := s.worker
+	switch string(name) {
+	case "items":
+		w.walked()
+		w.server.appendItemStats(w)
+	case "slabs":
+		w.walked()
+		w.server.appendSlabStats(w)
+	case "sizes":
+		return s.sizes(), true
+	default:
+		if w.dialect == ascii.Old {
+			return w.switchSizes(name)
+		}
+		return finished, false
+	}
+	return w.endStats(), true
 }
 
 func (w *worker) statsDetail(s *session) progress {
@@ -126,32 +144,74 @@ func (s *Server) sinceReset() wire.Transport {
 	return t
 }
 
-// statList is a list of STAT lines that grows.
-type statList []byte
+// statList is a list of statistics that grows: of STAT lines, or of the binary
+// protocol's replies.
+type statList struct {
+	buf []byte
+	statEncoding
+}
 
-func (l *statList) u(name string, v uint64) { *l = ascii.AppendStatUint(*l, name, v) }
-func (l *statList) s(name, v string)        { *l = ascii.AppendStat(*l, name, v) }
+// statEncoding is how statistics are told.
+type statEncoding struct {
+	packet bool         // by the binary protocol,
+	reply  binary.Reply // whose replies these are
+}
+
+// openStats begins a list behind what is in the output, closeStats puts it there,
+// and endStats says that nothing follows.
+func (w *worker) openStats() statList   { return statList{w.out.Buf, w.encoding} }
+func (w *worker) closeStats(l statList) { w.out.Buf = l.buf }
+
+func (w *worker) endStats() progress {
+	if !w.encoding.packet {
+		return w.say(replyEnd)
+	}
+	w.out.Buf = binary.AppendStat(w.encoding.reply, w.out.Buf, "", "")
+	return finished
+}
+
+// add appends a statistic.
+func (l *statList) add(name string, v []byte) {
+	if l.packet {
+		l.buf = binary.AppendStat(l.reply, l.buf, name, v)
+	} else {
+		l.buf = ascii.AppendStat(l.buf, name, v)
+	}
+}
+
+func (l *statList) s(name, v string) {
+	if l.packet {
+		l.buf = binary.AppendStat(l.reply, l.buf, name, v)
+	} else {
+		l.buf = ascii.AppendStat(l.buf, name, v)
+	}
+}
+
+func (l *statList) u(name string, v uint64) {
+	var digits [numberMax]byte
+	l.add(name, ascii.AppendUint(digits[:0], v))
+}
 
 func (l *statList) n(name string, v int64) {
 	var digits [numberMax]byte
-	*l = ascii.AppendStat(*l, name, strconv.AppendInt(digits[:0], v, 10))
+	l.add(name, strconv.AppendInt(digits[:0], v, 10))
 }
 
 func (l *statList) byte(name string, v byte) {
 	b := [1]byte{v}
-	*l = ascii.AppendStat(*l, name, b[:])
+	l.add(name, b[:])
 }
 
 // f appends a number with so many decimals.
 func (l *statList) f(name string, v float64, decimals int) {
 	var digits [floatMax]byte
-	*l = ascii.AppendStat(*l, name, ascii.AppendFloat(digits[:0], v, decimals))
+	l.add(name, ascii.AppendFloat(digits[:0], v, decimals))
 }
 
 // octal appends a number in octal.
 func (l *statList) octal(name string, v uint32) {
 	var digits [numberMax]byte
-	*l = ascii.AppendStat(*l, name, strconv.AppendUint(digits[:0], uint64(v), 8))
+	l.add(name, strconv.AppendUint(digits[:0], uint64(v), 8))
 }
 
 // time appends seconds with microseconds.
@@ -161,7 +221,7 @@ func (l *statList) time(name string, v syscall.Timeval) {
 	b := append(strconv.AppendInt(digits[:0], int64(v.Sec), 10), '.')
 	at := len(b)
 	b = strconv.AppendInt(b, second+int64(v.Usec), 10)
-	*l = ascii.AppendStat(*l, name, append(b[:at], b[at+1:]...))
+	l.add(name, append(b[:at], b[at+1:]...))
 }
 
 func (l *statList) yes(name string, v bool) {
@@ -191,14 +251,14 @@ func (l *statList) zeros(names ...string) {
 // appendGeneral appends `stats`: the names and order of memcached, started as
 // Settings say.
 func (s *Server) appendGeneral(w *worker) {
-	l := statList(w.out.Buf)
+	l := w.openStats()
 	t, st := s.sinceReset(), s.env.Store.Stats()
 	s.appendProcess(&l, w.now, &t)
 	s.appendCommands(&l)
 	s.appendConnections(&l, &t, st.IndexBytes)
 	s.appendMachinery(&l, w.now, &t)
 	s.appendItems(&l, &st)
-	w.out.Buf = l
+	w.closeStats(l)
 }
 
 func (s *Server) appendProcess(l *statList, nowMS int64, t *wire.Transport) {

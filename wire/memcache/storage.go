@@ -15,6 +15,7 @@ const (
 	modeAppend
 	modePrepend
 	modeCAS
+	modeNone // of lines of the trace
 )
 
 // outcome is how a store command ended.
@@ -27,6 +28,7 @@ const (
 	notFound
 	noMemory
 	notNumeric
+	tooLarge
 	retry // not an outcome: what was looked at has changed, look again
 )
 
@@ -37,6 +39,7 @@ type store struct {
 	slot    uint16
 	mode    mode
 	noreply bool
+	packet  bool // a binary request: nothing comes behind the value
 	meta    bool // ms: answer is mark
 	stale   bool // ms I with C: a token below the item's is good enough
 	vivify  bool // ms N with MA or MP: store when there is nothing to add to
@@ -90,7 +93,7 @@ func (w *worker) update(s *session, m mode) progress {
 		w.server.prefixes.set(w.server.config.StatsPrefix, key)
 	}
 	st := &s.store
-	st.mode, st.meta, st.stale, st.vivify, st.cas, st.newCAS = m, false, false, false, cas, 0
+	st.begin(m, cas)
 	expiresAtMS := w.server.expiresAtMS(exptime, w.now)
 	return w.reserve(s, key, slab.Spec{
 		ValueLen:    n,
@@ -98,6 +101,11 @@ func (w *worker) update(s *session, m mode) progress {
 		ExpiresAtMS: expiresAtMS,
 		Evictable:   w.evictable(expiresAtMS),
 	})
+}
+
+// begin forgets what the last store command was.
+func (st *store) begin(m mode, cas uint64) {
+	st.mode, st.packet, st.meta, st.stale, st.vivify, st.cas, st.newCAS = m, false, false, false, false, cas, 0
 }
 
 // valueLen reads the length of a data block.
@@ -114,44 +122,51 @@ func (s *session) skipData(n int) progress {
 }
 
 // reserve gets memory for the data of a store command, of which s.store knows
-// the rest. A set that fails removes what it was meant to replace. Without CAS
-// an item cannot keep the token that it was sent with, so that it has none.
+// the rest.
 func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
-	hk := w.key(key)
 	st := &s.store
+	st.noreply = w.noreply
+	o := w.allocate(st, key, spec, st.mode == modeSet || st.meta)
+	switch {
+	case o == stored:
+		s.state = stateBody
+		return working
+	case st.meta:
+		w.say(outcomeReplies[o])
+	default:
+		w.reply(outcomeReplies[o])
+	}
+	return s.skipData(spec.ValueLen)
+}
+
+// allocate is reserve without an answer: stored, tooLarge or noMemory. A command
+// that replaces, and fails, removes what it was meant to replace. Without CAS an
+// item cannot keep the token that it was sent with, so that it has none.
+func (w *worker) allocate(st *store, key []byte, spec slab.Spec, replaces bool) (o outcome) {
+	hk := w.key(key)
 	if w.server.config.CASDisabled {
 		st.cas = 0
 	}
-	text := replyTooLarge
 	if w.server.fits(len(key), spec.Flags, spec.ValueLen) {
 		it, err := w.handle.Reserve(hk, spec)
 		if err == nil {
 			st.item, st.hash, st.slot = it, hk.Hash, hk.Slot
-			st.noreply, st.len, st.got = w.noreply, spec.ValueLen, 0
-			s.state = stateBody
-			return working
+			st.len, st.got = spec.ValueLen, 0
+			return stored
 		}
-		text = replyNoMemory
+		o = noMemory
 		w.count(storeNoMemory)
 	} else {
+		o = tooLarge
 		w.count(storeTooLarge)
 	}
 	if w.trace.streams&streamMutations != 0 {
-		status := traceTooLarge
-		if text == replyNoMemory {
-			status = traceOutcomes[noMemory]
-		}
-		w.traceStore(key, st.mode, status, 0, 0, 0)
+		w.traceRefused(st, key, o)
 	}
-	if st.mode == modeSet || st.meta {
+	if replaces {
 		w.remove(hk)
 	}
-	if st.meta {
-		w.say(text)
-	} else {
-		w.reply(text)
-	}
-	return s.skipData(spec.ValueLen)
+	return o
 }
 
 // remove takes a key out and reports whether it was there.
@@ -186,6 +201,9 @@ func (s *session) body(in []byte) (n int, p progress) {
 		c := copy(st.item.Segment(st.got), in[n:])
 		st.got += c
 		n += c
+	}
+	if st.packet {
+		return n, s.finishPacket()
 	}
 	c := copy(st.end[st.got-st.len:], in[n:])
 	st.got += c
@@ -224,6 +242,7 @@ var outcomeReplies = [...]string{
 	exists:    replyExists,
 	notFound:  replyNotFound,
 	noMemory:  replyNoMemory,
+	tooLarge:  replyTooLarge,
 }
 
 // put stores a filled item as its mode says, or discards it. cas and size are

@@ -19,9 +19,11 @@ import (
 var (
 	traceCommands = [...]string{
 		modeSet: "set", modeAdd: "add", modeReplace: "replace", modeAppend: "append", modePrepend: "prepend", modeCAS: "cas",
+		modeNone: "null",
 	}
 	traceOutcomes = [...]string{
 		stored: "stored", notStored: "not_stored", exists: "exists", notFound: "not_found", noMemory: "no_memory",
+		tooLarge: "too_large",
 	}
 	traceLookups = [...]string{
 		slab.Miss: "not_found", slab.Hit: "found", slab.Flushed: "flushed", slab.Expired: "expired",
@@ -30,8 +32,6 @@ var (
 		wire.BySession: "error", wire.ByPeer: "normal", wire.ByError: "error", wire.ByIdle: "idle_timeout", wire.ByStop: "shutdown",
 	}
 )
-
-const traceTooLarge = "too_large"
 
 // traceLine begins a line, up to its type.
 func (w *worker) traceLine(s stream) []byte {
@@ -120,6 +120,19 @@ func (w *worker) traceStore(key []byte, m mode, status string, expiresAtMS int64
 	b = ascii.AppendUint(append(b, " ttl="...), uint64(ttl))
 	b = ascii.AppendUint(append(b, " clsid="...), uint64(class))
 	w.traceWrite(appendSize(b, w.trace.fd, size))
+}
+
+// traceRefused tells that a store command's data finds no room. As in memcached,
+// a binary one has no name then, and an append or prepend no line.
+func (w *worker) traceRefused(st *store, key []byte, o outcome) {
+	m := st.mode
+	if st.packet {
+		if m == modeAppend || m == modePrepend {
+			return
+		}
+		m = modeNone
+	}
+	w.traceStore(key, m, traceOutcomes[o], 0, 0, 0)
 }
 
 // traceDelete tells that an item is being removed.

@@ -28,12 +28,15 @@ type itemWalk struct {
 	dumps   bool
 	classes uint64 // bit n: items of slab class n are shown
 
-	sizes *sizeCounts
+	sizes    *sizeCounts
+	encoding statEncoding
 }
 
-// startWalk begins a list; the end of the line stays unread until it is done.
+// startWalk begins a list; the end of the line, or a request's last byte, stays
+// unread until it is done.
 func (s *session) startWalk(walk *itemWalk) progress {
 	s.walk, s.state = walk, stateWalk
+	walk.encoding = s.worker.encoding
 	s.worker.unread = 1
 	return working
 }
@@ -41,6 +44,7 @@ func (s *session) startWalk(walk *itemWalk) progress {
 // walkOn goes on with a list until it is done, or the turn, or the output is full.
 func (s *session) walkOn() (n int, p progress) {
 	w, walk := s.worker, s.walk
+	w.encoding = walk.encoding
 	for {
 		w.work -= walkWork
 		done := w.handle.Walk(&walk.at, w.now, walkBuckets, func(it slab.Item) bool { return walk.visit(walk, it) })
@@ -54,7 +58,7 @@ func (s *session) walkOn() (n int, p progress) {
 			}
 			walk.end(walk)
 			s.endWalk()
-			s.state = stateLine
+			s.state = s.between
 			return 1, finished
 		case w.out.Full():
 			return 0, full
@@ -155,8 +159,10 @@ func (s *session) sizes() progress {
 	w := s.worker
 	server := w.server
 	if !server.trackSizes.Load() {
-		w.say("STAT sizes_status disabled\r\n")
-		return w.say(replyEnd)
+		l := w.openStats()
+		l.s("sizes_status", "disabled")
+		w.closeStats(l)
+		return w.endStats()
 	}
 	walk := &itemWalk{sizes: newSizeCounts(server.config.ItemSizeMax)}
 	walk.visit = func(walk *itemWalk, it slab.Item) bool {
@@ -164,7 +170,7 @@ func (s *session) sizes() progress {
 		return true
 	}
 	walk.more = w.listSizes
-	walk.end = func(*itemWalk) { w.say(replyEnd) }
+	walk.end = func(*itemWalk) { w.endStats() }
 	return s.startWalk(walk)
 }
 
@@ -176,14 +182,14 @@ func (w *worker) listSizes(walk *itemWalk) bool {
 		if block == nil {
 			continue
 		}
-		l := statList(w.out.Buf)
+		l := w.openStats()
 		for i, n := range block {
 			if n != 0 {
 				var digits [numberMax]byte
 				l.u(string(ascii.AppendUint(digits[:0], uint64((c.next*sizesBlock+i)*sizesStep))), uint64(n))
 			}
 		}
-		w.out.Buf = l
+		w.closeStats(l)
 		w.work -= sizesWork
 		c.next++
 		return c.next < len(c.blocks)
@@ -191,11 +197,23 @@ func (w *worker) listSizes(walk *itemWalk) bool {
 	return false
 }
 
-// enableSizes switches `stats sizes` on, which in memcached needs tokens.
-func (w *worker) enableSizes() progress {
-	if w.server.config.CASDisabled {
-		return w.say("STAT sizes_status error\r\nSTAT sizes_error cas_support_disabled\r\n")
+// switchSizes switches `stats sizes` on, which in memcached needs tokens, or off.
+// As there, nothing ends the list.
+func (w *worker) switchSizes(name []byte) (p progress, ok bool) {
+	l := w.openStats()
+	switch {
+	case string(name) == "sizes_disable":
+		w.server.trackSizes.Store(false)
+		l.s("sizes_status", "disabled")
+	case string(name) != "sizes_enable":
+		return finished, false
+	case w.server.config.CASDisabled:
+		l.s("sizes_status", "error")
+		l.s("sizes_error", "cas_support_disabled")
+	default:
+		w.server.trackSizes.Store(true)
+		l.s("sizes_status", "enabled")
 	}
-	w.server.trackSizes.Store(true)
-	return w.say("STAT sizes_status enabled\r\n")
+	w.closeStats(l)
+	return finished, true
 }
