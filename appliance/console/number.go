@@ -11,6 +11,9 @@ func Count(v float64) string {
 	if v < 0 {
 		return "-" + Count(-v)
 	}
+	if v > 0 && v < 0.05 {
+		return "<0.1"
+	}
 	if v > 0 && v < 9.95 && v != float64(int64(v)) {
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}

@@ -15,6 +15,7 @@ type Size struct {
 
 const (
 	widthMin    = 20 // below it nothing can be read
+	wideMin     = 10 // of a column that may be shortened
 	rowsMin     = 3  // of a table, whatever the height
 	columnSpace = 2
 )
@@ -59,7 +60,7 @@ type Table struct {
 type Column struct {
 	Name string
 	Left bool // texts; numbers stand to the right
-	Wide bool // may be shortened, so that the columns behind it fit
+	Wide bool // may be shortened, so that the columns behind it fit; one of a table
 }
 
 // NewTable makes a table of columns.
@@ -147,31 +148,30 @@ func (t *Table) lines(width, rows int) (out []string) {
 	return out
 }
 
-// widths are the columns', as many of them as fit.
+// widths are the columns', as many of them as fit: one that is wide may be as
+// narrow as wideMin for that, and has what the others leave then.
 func (t *Table) widths(rows [][]string, width int) (widths []int) {
-	total := -columnSpace
+	total, wide := -columnSpace, -1
 	for i, c := range t.columns {
 		n := utf8.RuneCountInString(c.Name)
 		for _, row := range rows {
 			n = max(n, utf8.RuneCountInString(row[i]))
 		}
-		widths = append(widths, n)
-		total += n + columnSpace
-	}
-	for i, c := range t.columns {
-		if c.Wide && total > width {
-			n := max(widths[i]-(total-width), utf8.RuneCountInString(c.Name), min(widths[i], widthMin))
-			total -= widths[i] - n
-			widths[i] = n
+		least := n
+		if c.Wide {
+			wide, least = i, min(n, wideMin)
 		}
+		if i > 0 && total+columnSpace+least > width {
+			break
+		}
+		widths = append(widths, n)
+		total += columnSpace + least
 	}
-	for len(widths) > 1 && total > width {
-		last := len(widths) - 1
-		total -= widths[last] + columnSpace
-		widths = widths[:last]
-	}
-	if len(widths) == 1 {
+	switch {
+	case len(widths) == 1:
 		widths[0] = min(widths[0], width)
+	case wide >= 0 && wide < len(widths):
+		widths[wide] = min(widths[wide], min(widths[wide], wideMin)+width-total)
 	}
 	return widths
 }

@@ -131,19 +131,31 @@ func dialCache(ctx context.Context, address string) (*cache, error) {
 	return &cache{conn, bufio.NewReaderSize(conn, rowMax)}, nil
 }
 
-// ask sends a line and returns the first one of the reply, also with an error.
-func (c *cache) ask(ctx context.Context, command string) (line string, err error) {
+// send sends a command. Until done is called, the end of ctx ends reading, too.
+func (c *cache) send(ctx context.Context, command string) (done func() bool, err error) {
 	deadline := time.Now().Add(replyTimeout)
 	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
 		deadline = at
 	}
 	if err := c.conn.SetDeadline(deadline); err != nil {
-		return "", err
+		return nil, err
 	}
-	defer context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })()
+	done = context.AfterFunc(ctx, func() { c.conn.SetDeadline(time.Unix(1, 0)) })
 	if _, err := io.WriteString(c.conn, command+"\r\n"); err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
+}
+
+// ask sends a command and returns the first line of the reply, with an error
+// also what there is of it.
+func (c *cache) ask(ctx context.Context, command string) (line string, err error) {
+	done, err := c.send(ctx, command)
+	if err != nil {
 		return "", err
 	}
+	defer done()
 	return c.line()
 }
 
@@ -157,8 +169,13 @@ func (c *cache) line() (string, error) {
 
 // rows asks for statistics.
 func (c *cache) rows(ctx context.Context, command string) (Rows, error) {
+	done, err := c.send(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	rows, size := Rows{}, 0
-	line, err := c.ask(ctx, command)
+	line, err := c.line()
 	for ; err == nil; line, err = c.line() {
 		if size += len(line); size > replyMax {
 			return nil, ErrTooLong

@@ -84,11 +84,11 @@ func (p *Report) ratesTable() *console.Table {
 }
 
 func (p *Report) latencyTable() *console.Table {
-	t := console.NewTable(console.Column{Name: "reply within", Left: true}, console.Column{Name: "mean"}, console.Column{Name: "p50"}, console.Column{Name: "p90"},
+	t := console.NewTable(console.Column{Name: "latency", Left: true}, console.Column{Name: "mean"}, console.Column{Name: "p50"}, console.Column{Name: "p90"},
 		console.Column{Name: "p99"}, console.Column{Name: "p99.9"}, console.Column{Name: "max"}, console.Column{Name: "measured"})
 	if q := p.Percentiles; q != nil {
 		d := func(ns int64) string { return console.Duration(time.Duration(ns)) }
-		t.Row("of a loop", d(q.Mean), d(q.P50), d(q.P90), d(q.P99), d(q.P999), d(q.Max), console.Count(float64(q.Count)))
+		t.Row("in the loops", d(q.Mean), d(q.P50), d(q.P90), d(q.P99), d(q.P999), d(q.Max), console.Count(float64(q.Count)))
 	}
 	return t
 }
@@ -137,9 +137,13 @@ func (p *Report) hotKeysTable() *console.Table {
 
 // classesTable has the classes with the most bytes first.
 func (p *Report) classesTable() *console.Table {
-	t := console.NewTable(console.Column{Name: "class"}, console.Column{Name: "up to"}, console.Column{Name: "items"}, console.Column{Name: "bytes"},
-		console.Column{Name: "hot"}, console.Column{Name: "warm"}, console.Column{Name: "cold"}, console.Column{Name: "hits/s"}, console.Column{Name: "set/s"},
-		console.Column{Name: "evicted/s"}, console.Column{Name: "unused for"}, console.Column{Name: "rounding"})
+	columns := []console.Column{{Name: "class"}, {Name: "up to"}, {Name: "items"}, {Name: "bytes"}, {Name: "hot"}, {Name: "warm"}, {Name: "cold"},
+		{Name: "hits/s"}, {Name: "set/s"}, {Name: "evicted/s"}, {Name: "unused for"}}
+	chunks := p.Server.Name != "panda" // of which panda has none
+	if chunks {
+		columns = append(columns, console.Column{Name: "rounding"})
+	}
+	t := console.NewTable(columns...)
 	t.Cut = true
 	list := slices.Clone(p.Classes)
 	slices.SortStableFunc(list, func(a, b ClassRate) int { return cmp.Compare(b.Bytes, a.Bytes) })
@@ -148,19 +152,15 @@ func (p *Report) classesTable() *console.Table {
 			continue
 		}
 		part := func(n int64) string { return console.Share(float64(n) / float64(max(1, c.Items))) }
-		t.Row(fmt.Sprint(c.Class.Class), console.Bytes(float64(c.ChunkBytes)), console.Count(float64(c.Items)), console.Bytes(float64(c.Bytes)),
+		row := []string{fmt.Sprint(c.Class.Class), console.Bytes(float64(c.ChunkBytes)), console.Count(float64(c.Items)), console.Bytes(float64(c.Bytes)),
 			part(c.Hot), part(c.Warm), part(c.Cold), console.Count(c.GetRate), console.Count(c.SetRate), console.Count(c.EvictRate),
-			console.Span(c.AgeSeconds), p.rounding(&c))
+			console.Span(c.AgeSeconds)}
+		if chunks {
+			row = append(row, console.Bytes(float64(max(0, c.ChunksBytes-c.Bytes))))
+		}
+		t.Row(row...)
 	}
 	return t
-}
-
-// rounding is what chunks waste in memcached; panda has others, see Run.
-func (p *Report) rounding(c *ClassRate) string {
-	if p.Server.Name == "panda" || c.ChunksBytes < c.Bytes {
-		return "-"
-	}
-	return console.Bytes(float64(c.ChunksBytes - c.Bytes))
 }
 
 // runsTable is the memory by queue: what came lately, what was read again.
