@@ -195,7 +195,7 @@ func FuzzAuthFile(f *testing.F) {
 		for _, e := range entries {
 			line := append(append(bytes.Clone(e.user), ':'), e.password...)
 			at := bytes.Index(rest, line)
-			if at < 0 || len(line) > recordMax || bytes.IndexAny(e.password, "\r\n\x00") >= 0 || bytes.IndexAny(e.user, ":\n\x00") >= 0 {
+			if at < 0 || len(line) > recordMax || bytes.ContainsAny(e.password, "\r\n\x00") || bytes.ContainsAny(e.user, ":\n\x00") {
 				t.Fatalf("%q of %q", line, text)
 			}
 			rest = rest[at+len(line):]

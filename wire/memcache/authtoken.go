@@ -14,7 +14,8 @@ import (
 //
 // Everything else is refused a line at a time, and so are the lines of its data.
 const (
-	tokenMax        = 16 << 10 // MAX_AUTH_REQ_LEN; the old dialect, which has no limit, looks no further
+	tokenMax        = 16 << 10 // MAX_AUTH_REQ_LEN: the new dialect says so
+	tokenHeld       = 16 << 10 // READ_BUFFER_SIZE: who sends so much of a longer line or data block is hung up on
 	tokenLineMin    = 6        // MIN_AUTH_REQ_LEN: the new dialect hangs up on a shorter line
 	tokenWaitOld    = 2        // bytes before which the old dialect does not look for a line
 	tokenWaitNew    = 3        // the same, of the new dialect
@@ -30,31 +31,8 @@ const (
 
 // tokenData is the data block of a set that says who a client is.
 type tokenData struct {
-	left int     // bytes to come, the line's end among them
-	size int     // bytes in all
-	held []byte  // what came, at most tokenMax and the line's end
-	last [2]byte // the last two that came
-}
-
-// take adds what came.
-func (d *tokenData) take(b []byte) {
-	d.left -= len(b)
-	d.held = append(d.held, b[:min(len(b), tokenMax+len(lineEnd)-len(d.held))]...)
-	switch len(b) {
-	case 0:
-	case 1:
-		d.last = [2]byte{d.last[1], b[0]}
-	default:
-		d.last = [2]byte(b[len(b)-2:])
-	}
-}
-
-// body is the block without its line's end; ok is false when it has none.
-func (d *tokenData) body() (b []byte, ok bool) {
-	if d.size < len(lineEnd) || string(d.last[:]) != lineEnd {
-		return nil, false
-	}
-	return d.held[:min(len(d.held), d.size-len(lineEnd))], true
+	size int    // bytes, the line's end among them
+	held []byte // those that came
 }
 
 // tokenLine takes a stranger's line.
@@ -69,11 +47,11 @@ func (s *session) tokenLine(in []byte) (n int, p progress) {
 	}
 	end := bytes.IndexByte(in[s.scanned:], '\n')
 	switch {
-	case end >= 0:
+	case end >= 0 && s.scanned+end < tokenHeld:
 		end += s.scanned
 		s.scanned = 0
 	case len(in) > ascii.MaxLine:
-		return len(in), closing
+		return len(in), w.hangUp()
 	default:
 		s.scanned = len(in)
 		return 0, starved
@@ -91,7 +69,7 @@ func (s *session) tokenLine(in []byte) (n int, p progress) {
 func (s *session) newTokenLine(line []byte) progress {
 	w := s.worker
 	if len(line) < tokenLineMin {
-		return closing
+		return w.hangUp()
 	}
 	words := line[:len(line)-1]
 	if line[len(line)-2] == '\r' {
@@ -104,9 +82,9 @@ func (s *session) newTokenLine(line []byte) progress {
 	}
 	switch {
 	case !ok:
-		return w.say(replyStranger)
+		return w.answerStranger(replyStranger)
 	case size > tokenMax:
-		return w.say(replyTokenSize)
+		return w.answerStranger(replyTokenSize)
 	}
 	return s.awaitToken(int(size) + len(lineEnd))
 }
@@ -123,18 +101,37 @@ func (s *session) oldTokenLine(line []byte) progress {
 		size, ok = ascii.Old.Strtoul(w.request.Token(tokenWords - 1))
 	}
 	if !ok {
-		return w.say(replyStranger)
+		return w.answerStranger(replyStranger)
 	}
 	need := int(int32(size + uint32(len(lineEnd)))) // 32 bits, with a sign: the original's
 	if need < 0 {
-		return closing // the original crashes
+		return w.hangUp() // the original crashes
 	}
 	return s.awaitToken(need)
 }
 
+// answerStranger answers, instead of what the turn has answered so far: memcached
+// has one reply for all that a stranger sends at once, and it is the last one.
+func (w *worker) answerStranger(text string) progress {
+	w.unsay()
+	return w.say(text)
+}
+
+// hangUp ends the conversation, and takes that one reply with it.
+func (w *worker) hangUp() progress {
+	w.unsay()
+	return closing
+}
+
+// unsay takes back what was said in this turn. A stranger is told nothing that is
+// pinned.
+func (w *worker) unsay() {
+	w.out.Buf = w.out.Buf[:len(w.out.Buf)-(w.out.Len()-w.start)]
+}
+
 // awaitToken waits for a data block of so many bytes.
 func (s *session) awaitToken(size int) progress {
-	s.token = &tokenData{left: size, size: size}
+	s.token = &tokenData{size: size}
 	if size == 0 {
 		return s.tokenDone()
 	}
@@ -144,37 +141,41 @@ func (s *session) awaitToken(size int) progress {
 
 // tokenBlock takes bytes of the data block.
 func (s *session) tokenBlock(in []byte) (n int, p progress) {
-	n = min(s.token.left, len(in))
-	s.token.take(in[:n])
-	if s.token.left > 0 {
-		return n, starved
+	d := s.token
+	n = min(d.size-len(d.held), tokenHeld-len(d.held), len(in))
+	d.held = append(d.held, in[:n]...)
+	switch {
+	case len(d.held) == d.size:
+		return n, s.tokenDone()
+	case len(d.held) == tokenHeld:
+		return n, closing
 	}
-	return n, s.tokenDone()
+	return n, starved
 }
 
 // tokenDone answers a whole data block.
 func (s *session) tokenDone() progress {
 	w := s.worker
-	body, ended := s.token.body()
+	body, ended := bytes.CutSuffix(s.token.held, []byte(lineEnd))
 	s.token, s.state = nil, stateToken
 	if !ended {
-		return w.say(replyTokenEnd)
+		return w.answerStranger(replyTokenEnd)
 	}
 	name, password, ok := bytes.Cut(body, []byte{' '})
 	if w.dialect == ascii.Old {
 		name, password, ok = oldTokenWords(body)
 	}
 	if !ok {
-		return w.say(replyTokenWords)
+		return w.answerStranger(replyTokenWords)
 	}
 	w.work -= tokenWork
 	if !w.server.env.Token(name, password) {
 		s.countAuth(false)
-		return w.say(replyTokenWrong)
+		return w.answerStranger(replyTokenWrong)
 	}
 	s.countAuth(true)
 	s.authenticated, s.state = true, stateLine
-	return w.say(replyStored)
+	return w.answerStranger(replyStored)
 }
 
 // oldTokenWords are the first two words of a C string.
