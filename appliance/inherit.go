@@ -173,7 +173,7 @@ func (in inheritance) closeRest(log *slog.Logger) {
 // stand in the place of the addresses of the configuration, which are not bound.
 func (n *Node) listenGiven() (activated bool, err error) {
 	for _, g := range n.given.foreign("tcp", "unix") {
-		addr, err := n.listenOrAdopt(g, netio.Listener{Foreign: true, Open: n.open})
+		addr, err := n.listenOrAdopt(g, netio.Listener{Foreign: true, TLS: n.tls.base(n.security(g)), Open: n.open})
 		if err != nil {
 			return true, &listenError{"on the socket " + g.address, err}
 		}
@@ -187,6 +187,26 @@ func (n *Node) listenGiven() (activated bool, err error) {
 	return true, n.writePortFile()
 }
 
+// security is how a foreign socket's connections are protected: as its name
+// says, else as the listener with its port, else as ssl_verify_mode says.
+func (n *Node) security(g *givenSocket) config.Security {
+	switch {
+	case n.config.TLS == nil || g.network == "unix" || g.name == namePlain:
+		return config.PlainText
+	case g.name == nameTLS:
+		return config.ServerTLS
+	case g.name == nameMTLS:
+		return config.MutualTLS
+	}
+	_, port, _ := net.SplitHostPort(g.address)
+	for _, l := range n.config.Listeners {
+		if strconv.Itoa(l.Port) == port {
+			return l.Security
+		}
+	}
+	return config.PolicyTLS
+}
+
 // listenOrAdopt serves a socket that is bound already, or binds one.
 func (n *Node) listenOrAdopt(g *givenSocket, l netio.Listener) (net.Addr, error) {
 	if g == nil {
@@ -194,6 +214,33 @@ func (n *Node) listenOrAdopt(g *givenSocket, l netio.Listener) (net.Addr, error)
 	}
 	g.claimed = true
 	return n.net.Adopt(g.fd, l)
+}
+
+// bindAdmin binds the operator's port, unless it is bound already, and remembers
+// its socket for the next process.
+func (n *Node) bindAdmin(g *givenSocket, network, address string) (l net.Listener, err error) {
+	if g == nil {
+		g = n.given.claim("tcp4", address)
+	}
+	if g == nil {
+		g = n.given.claim("tcp6", address)
+	}
+	if g == nil {
+		l, err = net.Listen(network, address)
+	} else {
+		file := os.NewFile(uintptr(g.fd), "admin")
+		l, err = net.FileListener(file)
+		file.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	n.adminSocket = &givenSocket{foreign: g != nil && g.foreign, name: nameAdmin}
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { n.adminSocket.fd = int(fd) })
+	}
+	return l, err
 }
 
 // handover lists the sockets that this process serves, as the next one is to be
@@ -207,6 +254,9 @@ func (n *Node) handover() (list []*givenSocket) {
 			}
 		}
 		list = append(list, s)
+	}
+	if n.adminSocket != nil {
+		list = append(list, n.adminSocket)
 	}
 	return list
 }

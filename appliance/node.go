@@ -45,6 +45,8 @@ type Node struct {
 	pulse    *pulse
 	saves    bool        // see saveAtEnd
 	given    inheritance // sockets that the process was started with
+
+	adminSocket *givenSocket // the operator's port, for the next process
 }
 
 // New builds a node and binds its addresses; Start makes it serve. level is

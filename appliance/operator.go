@@ -17,10 +17,16 @@ var errAtLimit = errors.New("the limit of connections is reached: no further cli
 // listenAdmin binds the operator's port, if there is to be one.
 func (n *Node) listenAdmin() (err error) {
 	address := n.config.Admin
+	given := n.given.claimNamed(nameAdmin)
+	if given != nil {
+		address = given.address
+	}
 	if address == "" {
 		return nil
 	}
-	n.admin, err = admin.Listen(address, admin.Source{
+	n.admin, err = admin.ListenBy(func(network, address string) (net.Listener, error) {
+		return n.bindAdmin(given, network, address)
+	}, address, admin.Source{
 		Version:  n.config.Version,
 		Snapshot: func() memcache.Snapshot { return n.memcache.Snapshot(time.Now().UnixMilli()) },
 		Memory:   n.store.Stats,
@@ -53,9 +59,13 @@ func (n *Node) AdminAddr() net.Addr {
 	return n.admin.Addr()
 }
 
-// health is asked while the node serves; a node that stops is detached. At the
-// limit of connections new ones wait, or are told and closed: neither is served.
+// health is asked while the node serves; a node that stops is detached. A loop
+// that hangs serves none of its clients. At the limit of connections new ones
+// wait, or are told and closed: neither is served.
 func (n *Node) health() error {
+	if hung := n.pulse.hung(hungAfter); hung != nil {
+		return hung
+	}
 	if t := n.net.Transport(); t.AcceptingPaused || t.CurrentConnections >= int64(n.config.Clients) {
 		return errAtLimit
 	}

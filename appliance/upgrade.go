@@ -261,5 +261,8 @@ func (p *process) awaitMemory() error {
 // memory file.
 func (n *Node) leave(ctx context.Context) error {
 	n.saveAtEnd()
+	if n.admin != nil {
+		n.admin.Close() // the next process answers there
+	}
 	return n.end(ctx, n.net.Leave)
 }

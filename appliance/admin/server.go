@@ -49,6 +49,11 @@ type Server struct {
 
 // Listen binds a loopback address, host:port. Start makes it answer.
 func Listen(address string, source Source, logger *slog.Logger) (*Server, error) {
+	return ListenBy(net.Listen, address, source, logger)
+}
+
+// ListenBy is Listen with a way of its own to bind: the address may be bound already.
+func ListenBy(bind func(network, address string) (net.Listener, error), address string, source Source, logger *slog.Logger) (*Server, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
@@ -59,7 +64,7 @@ func Listen(address string, source Source, logger *slog.Logger) (*Server, error)
 	if host == "localhost" {
 		host = "127.0.0.1" // whatever this host's files say of it
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	listener, err := bind("tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return nil, err
 	}

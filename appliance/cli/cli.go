@@ -54,7 +54,7 @@ func newRoot(code *int, stderr io.Writer) *cobra.Command {
 		Short:        "Panda Bear Database: one binary in the place of memcached, later of Redis and MySQL 5.5",
 		SilenceUsage: true,
 	}
-	root.AddCommand(newServe(code, stderr), newMemcached(), newImport(code, stderr), newStatus(code, stderr), newBench(code, stderr), newVersion())
+	root.AddCommand(newServe(code, stderr), newMemcached(), newImport(code, stderr), newStatus(code, stderr), newBench(code, stderr), newUpgrade(code, stderr), newVersion())
 	return root
 }
 

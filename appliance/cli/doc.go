@@ -4,6 +4,7 @@
 //	panda memcached -m 64    memcached's flags, also by argv[0] = memcached
 //	panda serve              a node with safe defaults, from one config file
 //	panda import             fills a running cache from another (appliance/warmup)
+//	panda upgrade            hands a running node over to a new process
 //	panda version
 //
 // The originals' flags are parsed by appliance/config, not by cobra, and cobra is
