@@ -16,6 +16,8 @@
 //   - Core, Conn: everything that is decided between a socket's event and a
 //     session's bytes. No system calls, no clock of its own: netiotest drives
 //     the same Core over sockets that it pretends.
+//   - TLS: the Host of a second Core of a loop, between it and the sockets, for
+//     connections that are encrypted; TLSConn: one of them.
 //   - Latency: how long connections wait for their turn and its replies.
 //
 // # Ownership
@@ -24,8 +26,9 @@
 // loop. The loop's read buffer and its wire.Out are lent to the connection
 // whose turn it is; what a session leaves unconsumed, or a socket does not
 // take, moves to a buffer of the loop's pool for as long as it waits. An idle
-// connection owns no buffer. The Server owns the loops' goroutines and the
-// ticker; both end in Stop. Listeners are shared by all loops.
+// connection owns no buffer. The Server owns the loops' goroutines, the ticker,
+// and a goroutine for every handshake of TLS, whose socket no loop reads until
+// it is done; all end in Stop. Listeners are shared by all loops.
 //
 // # Invariants
 //
@@ -47,10 +50,12 @@
 //  8. A listener that was left is another process's: it is neither shut down nor
 //     removed, and who connected to it here is served (leave.go). One that was
 //     adopted as Foreign is never shut down nor removed (adopt.go).
+//  9. TLS costs plain connections nothing: it is looked for where no plain one
+//     has the descriptor (loop.eventOther).
 //
 // # Limits
 //
-// They stand at the head of core.go, buffer.go and latency.go, each with its reason.
+// They stand at the heads of core.go, buffer.go, tls.go, tlshandshake.go and latency.go.
 //
 // # Tests
 //

@@ -23,6 +23,9 @@ const (
 // handshakes are those under way. Each has a goroutine, since crypto/tls waits
 // for its peer in the middle of one. The Server owns them; they end in Stop.
 type handshakes struct {
+	timeout time.Duration
+	most    int
+
 	mu      sync.Mutex
 	open    list.List // of *handshake, oldest first
 	stopped bool
@@ -36,6 +39,7 @@ type handshakes struct {
 // init makes room for one that computes at a time for every four loops. The
 // process has a thread more than loops, and so the loops keep theirs.
 func (h *handshakes) init(loops int) {
+	h.timeout, h.most = handshakeTimeout, handshakesMax
 	h.turns = make(chan struct{}, max(1, loops/4))
 }
 
@@ -82,14 +86,14 @@ func (h *handshakes) begin(fd int) (*handshake, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	one := &handshake{of: h, file: os.NewFile(uintptr(other), "TLS")}
-	_ = one.file.SetDeadline(time.Now().Add(handshakeTimeout)) // it is a socket, and open
+	_ = one.file.SetDeadline(time.Now().Add(h.timeout)) // it is a socket, and open
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped {
 		one.file.Close()
 		return nil, errStopped
 	}
-	if h.open.Len() >= handshakesMax {
+	if h.open.Len() >= h.most {
 		h.open.Remove(h.open.Front()).(*handshake).cut()
 	}
 	one.place = h.open.PushBack(one)

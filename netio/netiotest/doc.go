@@ -1,6 +1,6 @@
 // Package netiotest drives sessions through netio's own connection code over
-// sockets that it pretends: no system call, no goroutine, a clock that stands
-// still, and the same result every time.
+// sockets that it pretends: no system call, no goroutine but in DialTLS, a clock
+// that stands still, and the same result every time.
 //
 // # Where it sits
 //
@@ -18,7 +18,7 @@
 // # Types
 //
 //   - Loop: one loop, its clock and its connections.
-//   - Client: the other end of a connection.
+//   - Client: the other end of a connection; TLSClient: one that speaks TLS.
 //   - Options: how the pretended sockets behave.
 //
 // # Invariants

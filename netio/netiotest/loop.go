@@ -1,6 +1,7 @@
 package netiotest
 
 import (
+	"crypto/tls"
 	"testing"
 	"time"
 
@@ -25,11 +26,14 @@ type Options struct {
 	WriteMax    int       // bytes that one write takes at most; 0: no limit
 	Peer        wire.Peer // of every connection, but for FD; default: TCP on loopback
 	Manual      bool      // nothing runs but by Step and Run
+
+	TLS *tls.Config // of a server: connections are DialTLS's; nil: plain text
 }
 
 // Loop is one loop over pretended sockets.
 type Loop struct {
 	Core *netio.Core
+	TLS  *netio.TLS // below it; nil: plain text
 
 	t       testing.TB
 	open    func(wire.Peer) wire.Session
@@ -52,11 +56,17 @@ func New(t testing.TB, open func(wire.Peer) wire.Session, o Options) *Loop {
 		o.Peer = wire.Peer{Network: "tcp", Remote: "127.0.0.1:50000", Local: "127.0.0.1:11211"}
 	}
 	l := &Loop{t: t, open: open, options: o, nowMS: startMS}
-	l.Core = netio.NewCore((*host)(l), netio.CoreConfig{
+	c := netio.CoreConfig{
 		OutCap:        o.OutCap,
 		IdleTimeoutMS: o.IdleTimeout.Milliseconds(),
 		Clock:         l,
-	})
+	}
+	if o.TLS == nil {
+		l.Core = netio.NewCore((*host)(l), c)
+	} else {
+		l.TLS = netio.NewTLS((*host)(l), c)
+		l.Core = l.TLS.Core
+	}
 	t.Cleanup(l.check)
 	return l
 }
@@ -81,13 +91,20 @@ func (l *Loop) NowMS() int64 { return l.nowMS }
 func (l *Loop) Signals() int { return l.signals }
 
 // Dial opens a connection.
-func (l *Loop) Dial() *Client {
+func (l *Loop) Dial() *Client { return l.dial(nil) }
+
+func (l *Loop) dial(secure *netio.TLSConn) *Client {
 	c := &Client{loop: l, fd: fdFirst + len(l.clients), window: -1}
 	peer := l.options.Peer
 	peer.FD = c.fd
 	c.session = &watched{Session: l.open(peer), t: l.t}
 	l.clients = append(l.clients, c)
-	c.conn = l.Core.Add(c.fd, c.session, peer.Network != "unix")
+	kick := peer.Network != "unix"
+	if secure == nil {
+		c.conn = l.Core.Add(c.fd, c.session, kick)
+	} else {
+		c.conn = l.TLS.Add(c.fd, c.session, kick, secure)
+	}
 	return c
 }
 
@@ -97,7 +114,11 @@ func (l *Loop) Advance(d time.Duration) {
 		step := min(d, tickEvery)
 		d -= step
 		l.nowMS += step.Milliseconds()
-		l.Core.Tick()
+		if l.TLS == nil {
+			l.Core.Tick()
+		} else {
+			l.TLS.Tick()
+		}
 		if l.options.Tick != nil {
 			l.options.Tick(l.nowMS)
 		}
@@ -124,7 +145,10 @@ func (l *Loop) Step() bool {
 		switch {
 		case e.client == nil:
 			l.Core.RunReady()
-		case !e.client.closed:
+		case e.client.closed:
+		case l.TLS != nil:
+			l.TLS.Event(e.client.fd, e.what)
+		default:
 			l.Core.Event(e.client.conn, e.what)
 		}
 	}
