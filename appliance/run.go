@@ -183,8 +183,11 @@ func (n *Node) logStart() {
 
 // startCode is the exit code of a node that did not start, memcached's.
 func startCode(err error) int {
-	if errors.Is(err, ErrListen) || errors.Is(err, ErrAdmin) {
+	switch {
+	case errors.Is(err, ErrListen), errors.Is(err, ErrAdmin):
 		return config.ExitOSError
+	case errors.Is(err, ErrTLS):
+		return config.ExitUsage
 	}
 	return config.ExitFailure
 }
