@@ -1,9 +1,12 @@
 #!/bin/sh
 # Installs what the tests of wire/compat run against: Debian's memcached and
-# libmemcached-tools, perl with what damemtop needs, the t/ folder of Debian's
-# memcached source package, pymemcache in a virtual environment, gomemcache in a
-# small module. Everything that is not a Debian package goes to .cache/peers,
-# which git ignores.
+# libmemcached (tools and headers), perl with what damemtop and the TLS tests
+# need, SASL's programs, the t/ folder of Debian's memcached source package,
+# pymemcache and python-binary-memcached in a virtual environment, gomemcache in a
+# small module, spymemcached and xmemcached by maven, memjs by npm. Everything
+# that is not a Debian package goes to .cache/peers, which git ignores. A JDK with
+# maven and node with npm must be there: they are too large to be installed in
+# passing.
 #
 # It may be run again at any time: what is there already is left alone. It never
 # fails: what could not be had is named on standard output, and the tests that
@@ -18,7 +21,11 @@ mkdir -p "$cache"
 memcached_version=1.6.18 # whose t/ the pass lists are for
 pymemcache_version=4.0.0
 pytest_version=9.2.0
+bmemcached_version=0.33.0
+uhashring_version=2.5 # which python-binary-memcached wants
 gomemcache_version=v0.0.0-20260422231931-4d751bb6e37c
+memjs_version=1.3.2
+java_clients=$root/wire/compat/testdata/clients/java/pom.xml # with the versions
 
 work=$(mktemp -d)
 policy=/usr/sbin/policy-rc.d
@@ -128,21 +135,22 @@ install_suite() {
 	fi
 }
 
-# --- Python and Go clients ----------------------------------------------------
+# --- clients ------------------------------------------------------------------
 
-install_pymemcache() {
+install_python_clients() {
 	venv=$cache/python
-	stamp=$venv/pymemcache-$pymemcache_version-pytest-$pytest_version
-	[ -e "$stamp" ] && "$venv/bin/python" -c 'import pymemcache, pytest' 2>/dev/null && return 0
+	stamp=$venv/pymemcache-$pymemcache_version-pytest-$pytest_version-bmemcached-$bmemcached_version
+	[ -e "$stamp" ] && "$venv/bin/python" -c 'import pymemcache, pytest, bmemcached' 2>/dev/null && return 0
 	rm -rf "$venv"
 	for python in python3 /usr/bin/python3; do
 		command -v $python >/dev/null || continue
 		$python -m venv "$venv" >"$work/log" 2>&1 &&
 			"$venv/bin/pip" install -q --disable-pip-version-check \
-				"pymemcache==$pymemcache_version" "pytest==$pytest_version" >"$work/log" 2>&1 &&
+				"pymemcache==$pymemcache_version" "pytest==$pytest_version" \
+				"python-binary-memcached==$bmemcached_version" "uhashring==$uhashring_version" >"$work/log" 2>&1 &&
 			touch "$stamp" && return 0
 	done
-	missing "pymemcache $pymemcache_version" "$(tail_of "$work/log")"
+	missing "pymemcache $pymemcache_version, python-binary-memcached $bmemcached_version" "$(tail_of "$work/log")"
 }
 
 install_gomemcache() {
@@ -162,15 +170,56 @@ install_gomemcache() {
 	missing "gomemcache $gomemcache_version" "$(tail_of "$work/log")"
 }
 
+# install_java_clients has maven copy the jars that a pom names.
+install_java_clients() {
+	jars=$cache/java
+	[ -e "$jars/complete" ] && cmp -s "$java_clients" "$jars/complete" && return 0
+	for program in java javac mvn; do
+		if ! command -v $program >/dev/null; then
+			missing "spymemcached, xmemcached" "there is no $program"
+			return 0
+		fi
+	done
+	rm -rf "$jars"
+	mkdir -p "$jars"
+	cp "$java_clients" "$work/pom.xml"
+	(cd "$work" && mvn -q -B dependency:copy-dependencies "-DoutputDirectory=$jars") >"$work/log" 2>&1 &&
+		cp "$java_clients" "$jars/complete" && return 0
+	missing "spymemcached, xmemcached" "$(tail_of "$work/log")"
+}
+
+install_node_client() {
+	folder=$cache/node
+	[ -e "$folder/memjs-$memjs_version" ] && return 0
+	for program in node npm; do
+		if ! command -v $program >/dev/null; then
+			missing memjs "there is no $program"
+			return 0
+		fi
+	done
+	rm -rf "$folder"
+	mkdir -p "$folder"
+	echo '{"private": true}' >"$folder/package.json"
+	(cd "$folder" && npm install --no-audit --no-fund --ignore-scripts "memjs@$memjs_version") >"$work/log" 2>&1 &&
+		touch "$folder/memjs-$memjs_version" && return 0
+	missing "memjs $memjs_version" "$(tail_of "$work/log")"
+}
+
 if has_apt; then
 	install_packages memcached libmemcached-tools perl xz-utils python3-venv
 	install_packages bsdutils libanyevent-perl libyaml-perl libterm-readkey-perl # of damemtop
+	install_packages sasl2-bin libsasl2-modules libio-socket-ssl-perl            # of memcached's own tests
+	install_packages libmemcached-dev                                            # of the C client
+	command -v cc >/dev/null || install_packages gcc libc6-dev
 else
 	for program in memcached memccapable perl; do
 		command -v $program >/dev/null || missing "$program" "there is no apt-get to install it with"
 	done
 fi
+command -v cc >/dev/null || missing "a client in C" "there is no cc"
 install_suite
-install_pymemcache
+install_python_clients
 install_gomemcache
+install_java_clients
+install_node_client
 exit 0

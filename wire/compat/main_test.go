@@ -54,6 +54,13 @@ func (p program) command(args ...string) *exec.Cmd {
 	return exec.Command(p.path, append(p.prefix[:len(p.prefix):len(p.prefix)], args...)...)
 }
 
+// with is the program with variables of its environment, NAME=value each.
+func (p program) with(variables ...string) program {
+	p.prefix = append(append(variables, p.path), p.prefix...)
+	p.path = "env"
+	return p
+}
+
 var buildPanda = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(buildDir, "panda")
 	args := []string{"build", "-o", path}
