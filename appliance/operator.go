@@ -63,7 +63,7 @@ func (n *Node) AdminAddr() net.Addr {
 // that hangs serves none of its clients. At the limit of connections new ones
 // wait, or are told and closed: neither is served.
 func (n *Node) health() error {
-	if hung := n.pulse.hung(hungAfter); hung != nil {
+	if hung := n.pulse.hung(n.pulse.limit); hung != nil {
 		return hung
 	}
 	if t := n.net.Transport(); t.AcceptingPaused || t.CurrentConnections >= int64(n.config.Clients) {

@@ -20,6 +20,7 @@ const (
 type pulse struct {
 	started time.Time
 	beats   []beat
+	limit   time.Duration // hungAfter; tests have less patience
 }
 
 // beat has a cache line for itself: loops write them.
@@ -28,7 +29,9 @@ type beat struct {
 	_       [56]byte
 }
 
-func newPulse(loops int) *pulse { return &pulse{started: time.Now(), beats: make([]beat, loops)} }
+func newPulse(loops int) *pulse {
+	return &pulse{started: time.Now(), beats: make([]beat, loops), limit: hungAfter}
+}
 
 // tick is called by each loop, ten times a second.
 func (p *pulse) tick(loop int) { p.beats[loop].sinceNS.Store(int64(time.Since(p.started))) }

@@ -172,7 +172,7 @@ func (s *succession) hear(line string) (served bool, err error) {
 	case sayFailed:
 		reason, err := strconv.Unquote(text)
 		if err != nil {
-			reason = "it ended without a word"
+			reason = "it ended without a word; what it printed is in its log"
 		}
 		return false, s.giveUp(fmt.Errorf("%w: %s", errSuccessor, reason))
 	}

@@ -35,9 +35,7 @@ func RequestUpgrade(pid int, binary string, step func(text string)) (int, error)
 		return 0, fmt.Errorf("process %d: %w (%v)", pid, errNotTheNode, err)
 	}
 	conn.SetDeadline(time.Now().Add(2 * successorTimeout))
-	if err := json.NewEncoder(conn).Encode(upgradeRequest{Binary: binary}); err != nil {
-		return 0, err
-	}
+	json.NewEncoder(conn).Encode(upgradeRequest{Binary: binary}) // a node that refuses has answered, and hung up
 	for in := json.NewDecoder(conn); ; {
 		var r upgradeReply
 		if err := in.Decode(&r); err != nil {

@@ -1,0 +1,327 @@
+package appliance
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// needUpgrades skips where nodes cannot be asked.
+func needUpgrades(t *testing.T) {
+	if !peersKnown {
+		t.Skip("skipped: panda upgrade is for Linux")
+	}
+}
+
+// askUpgrade runs panda upgrade.
+func askUpgrade(t *testing.T, args ...string) (code int, printed string) {
+	t.Helper()
+	return runProgram(t, exec.Command(program(t, "panda"), append([]string{"upgrade"}, args...)...))
+}
+
+// upgradeTo asks process pid for an upgrade, and returns the process that serves then.
+func upgradeTo(t *testing.T, pid int, args ...string) int {
+	t.Helper()
+	code, printed := askUpgrade(t, append(args, "--pid", strconv.Itoa(pid))...)
+	next := 0
+	lines := strings.Split(strings.TrimSpace(printed), "\n")
+	fmt.Sscanf(lines[len(lines)-1], "process %d serves in the place of", &next)
+	if code != 0 || next == 0 || next == pid {
+		t.Fatalf("panda upgrade: exit code %d: %s", code, printed)
+	}
+	t.Cleanup(func() { syscall.Kill(next, syscall.SIGKILL) })
+	until(t, "the end of the old process", func() bool { return !alive(pid) })
+	return next
+}
+
+// A visitor connects, stores, reads and leaves, over and over.
+type visitor struct {
+	network, address string
+	visits           int
+	longest          time.Duration
+	failed           error
+}
+
+func (v *visitor) run(number int, done *atomic.Bool) {
+	for ; !done.Load(); v.visits++ {
+		from := time.Now()
+		if err := v.visit(fmt.Sprintf("visitor%d:%d", number, v.visits)); err != nil {
+			v.failed = fmt.Errorf("visit %d: %w", v.visits, err)
+			return
+		}
+		v.longest = max(v.longest, time.Since(from))
+	}
+}
+
+func (v *visitor) visit(key string) error {
+	c, err := net.Dial(v.network, v.address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	r := bufio.NewReader(c)
+	for _, step := range [][2]string{{"set " + key + " 0 0 5\r\nvalue\r\nversion\r\n", "STORED\r\n"}, {"", "VERSION 1.6.45\r\n"}} {
+		if _, err := c.Write([]byte(step[0])); err != nil {
+			return err
+		}
+		if reply, err := r.ReadString('\n'); reply != step[1] {
+			return fmt.Errorf("got %q, want %q: %w", reply, step[1], err)
+		}
+	}
+	return nil
+}
+
+// whileVisited runs f while clients come and go all the time, and returns the
+// longest that one of them waited.
+func whileVisited(t *testing.T, addresses [][2]string, f func()) (longest time.Duration) {
+	t.Helper()
+	var done atomic.Bool
+	var clients sync.WaitGroup
+	var visitors []*visitor
+	for i := range 3 * len(addresses) {
+		at := addresses[i%len(addresses)]
+		v := &visitor{network: at[0], address: at[1]}
+		visitors = append(visitors, v)
+		clients.Go(func() { v.run(i, &done) })
+	}
+	f()
+	done.Store(true)
+	clients.Wait()
+	for _, v := range visitors {
+		if v.failed != nil || v.visits == 0 {
+			t.Errorf("%s %s: %d visits, then %v", v.network, v.address, v.visits, v.failed)
+		}
+		longest = max(longest, v.longest)
+	}
+	return longest
+}
+
+// startNodeProcess starts panda serve with a unix socket, a pid file and an
+// admin port, and returns it with its TCP address.
+func startNodeProcess(t *testing.T, args ...string) (r *running, folder, address string) {
+	t.Helper()
+	folder = t.TempDir()
+	ports := filepath.Join(folder, "ports")
+	all := []string{"serve", "--listen", "127.0.0.1", "--port", "-1", "--unix-socket", filepath.Join(folder, "s"),
+		"--admin", "127.0.0.1:0", "--pid-file", filepath.Join(folder, "pid"), "--log-format", "text"}
+	cmd := exec.Command(program(t, "panda"), append(all, args...)...)
+	cmd.Env = append(os.Environ(), "MEMCACHED_PORT_FILENAME="+ports)
+	r = launchProgram(t, cmd)
+	return r, folder, net.JoinHostPort("127.0.0.1", portOf(t, ports))
+}
+
+// TestUpgradeRefusesNobody: three upgrades while clients come and go.
+func TestUpgradeRefusesNobody(t *testing.T) {
+	needUpgrades(t)
+	r, folder, address := startNodeProcess(t)
+	pid, socket := r.Process.Pid, filepath.Join(folder, "s")
+	until(t, "a server", func() bool { return serverPID("unix", socket) == pid })
+	whileVisited(t, [][2]string{{"tcp", address}, {"unix", socket}}, func() {
+		for range 3 {
+			next := upgradeTo(t, pid)
+			if got := serverPID("tcp", address); got != next {
+				t.Errorf("process %d serves, not %d", got, next)
+			}
+			if text, err := os.ReadFile(filepath.Join(folder, "pid")); string(text) != strconv.Itoa(next)+"\n" {
+				t.Errorf("the pid file says %q (%v), not %d", text, err, next)
+			}
+			pid = next
+		}
+	})
+	endProcess(t, pid)
+	if _, err := os.Lstat(socket); !os.IsNotExist(err) {
+		t.Errorf("the unix socket is left behind (%v)", err)
+	}
+}
+
+// TestUpgradeOfDaemon: the daemon's successor is one, and its pid file outlives
+// the old process, by SIGUSR2.
+func TestUpgradeOfDaemon(t *testing.T) {
+	pid, address, pidFile := startDaemon(t)
+	if err := syscall.Kill(pid, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the end of the old process", func() bool { return !alive(pid) })
+	next := serverPID("tcp", address)
+	if next == 0 || next == pid {
+		t.Fatalf("process %d serves", next)
+	}
+	t.Cleanup(func() { syscall.Kill(next, syscall.SIGKILL) })
+	if text, err := os.ReadFile(pidFile); string(text) != strconv.Itoa(next)+"\n" {
+		t.Errorf("the pid file says %q (%v), not %d", text, err, next)
+	}
+	if folder := openFile(t, next, "cwd"); folder != "/" {
+		t.Errorf("the successor stays in %s", folder)
+	}
+	endProcess(t, next)
+	if _, err := os.Lstat(pidFile); !os.IsNotExist(err) {
+		t.Errorf("the pid file is left behind (%v)", err)
+	}
+}
+
+// TestUpgradeThatFails: the node goes on, and says why.
+func TestUpgradeThatFails(t *testing.T) {
+	needUpgrades(t)
+	folder := t.TempDir()
+	file := filepath.Join(folder, "panda.toml")
+	if err := os.WriteFile(file, []byte("log.level = \"info\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, _, address := startNodeProcess(t, "--config", file)
+	pid := r.Process.Pid
+	check := func(want string, args ...string) {
+		t.Helper()
+		code, printed := askUpgrade(t, append(args, "--pid", strconv.Itoa(pid))...)
+		if code != 1 || !strings.Contains(printed, want) {
+			t.Errorf("%s: exit code %d, and\n%s\nwant %s", args, code, printed, want)
+		}
+		if got := serverPID("tcp", address); got != pid {
+			t.Fatalf("process %d serves, not %d", got, pid)
+		}
+	}
+	script := func(text string) string {
+		path := filepath.Join(t.TempDir(), "program")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	check("no such file or directory", "--binary", filepath.Join(folder, "nothing"))
+	check("permission denied", "--binary", file)
+	check("it ended without a word", "--binary", script("exit 3"))
+	check("out of beans", "--binary", script(`echo 'failed "out of beans"' >&3; sleep 60`))
+	if err := os.WriteFile(file, []byte("log.level = \"loud\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("it ended without a word; what it printed is in its log")
+	if printed := r.stderr.String(); !strings.Contains(printed, "log.level") {
+		t.Errorf("nobody says what is wrong with the config file: %s", printed)
+	}
+	r.Process.Signal(syscall.SIGTERM)
+	if code := r.exit(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestUpgradeWithMemoryFile: the cache goes over, and clients wait for it.
+func TestUpgradeWithMemoryFile(t *testing.T) {
+	needUpgrades(t)
+	r, folder, address := startNodeProcess(t, "--memory-file", filepath.Join(t.TempDir(), "memory"))
+	pid := r.Process.Pid
+	keep := "set kept 7 0 4\r\nhere"
+	if got := talk("tcp", address, keep); got != "STORED\r\n" {
+		t.Fatal(got)
+	}
+	longest := whileVisited(t, [][2]string{{"tcp", address}, {"unix", filepath.Join(folder, "s")}}, func() {
+		for range 3 {
+			pid = upgradeTo(t, pid)
+			if got := talk("tcp", address, "get kept"); got != "VALUE kept 7 4\r\nhere\r\nEND\r\n" {
+				t.Errorf("after an upgrade: %q", got)
+			}
+		}
+	})
+	t.Logf("a client waited at most %s", longest)
+	endProcess(t, pid)
+}
+
+// TestUpgradeThatFailsAfterSaving: the old process starts anew, with its memory
+// and its listeners.
+func TestUpgradeThatFailsAfterSaving(t *testing.T) {
+	needUpgrades(t)
+	r, folder, address := startNodeProcess(t, "--memory-file", filepath.Join(t.TempDir(), "memory"))
+	if got := talk("tcp", address, "set kept 7 0 4\r\nhere"); got != "STORED\r\n" {
+		t.Fatal(got)
+	}
+	binary := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho memory >&3\nread go <&3\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	whileVisited(t, [][2]string{{"tcp", address}, {"unix", filepath.Join(folder, "s")}}, func() {
+		code, printed := askUpgrade(t, "--pid", strconv.Itoa(r.Process.Pid), "--binary", binary)
+		if code != 1 || !strings.Contains(printed, "the old one starts anew") {
+			t.Errorf("exit code %d: %s", code, printed)
+		}
+		if got := talk("tcp", address, "get kept"); got != "VALUE kept 7 4\r\nhere\r\nEND\r\n" {
+			t.Errorf("after a failed upgrade: %q", got)
+		}
+	})
+	if got := serverPID("tcp", address); got != r.Process.Pid {
+		t.Errorf("process %d serves, not %d", got, r.Process.Pid)
+	}
+	upgradeTo(t, r.Process.Pid) // and can be upgraded
+}
+
+// TestUpgradeIsForTheNodesOwnUser: others are refused, and may not pretend to be a node.
+func TestUpgradeIsForTheNodesOwnUser(t *testing.T) {
+	needUpgrades(t)
+	if os.Geteuid() != 0 {
+		t.Skip("skipped: it needs root, to become somebody else")
+	}
+	r, _, address := startNodeProcess(t)
+	cmd := exec.Command(program(t, "panda"), "upgrade", "--pid", strconv.Itoa(r.Process.Pid))
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	code, printed := runProgram(t, cmd)
+	if code != 1 || !strings.Contains(printed, "user 65534 may not") {
+		t.Errorf("exit code %d: %s", code, printed)
+	}
+	if got := serverPID("tcp", address); got != r.Process.Pid {
+		t.Errorf("process %d serves", got)
+	}
+	liar := listenLoopback(t, "unix", controlPrefix+"4194305") // no process has this id
+	go func() {                                                // ends with the listener
+		for c, err := liar.Accept(); err == nil; c, err = liar.Accept() {
+			c.Close()
+		}
+	}()
+	if _, err := RequestUpgrade(4194305, "", func(string) {}); err == nil || !strings.Contains(err.Error(), errNotTheNode.Error()) {
+		t.Errorf("asked a process that is not the node: %v", err)
+	}
+}
+
+// TestUpgradeUnderSystemd: the manager learns which process is the main one,
+// before the old one ends.
+func TestUpgradeUnderSystemd(t *testing.T) {
+	needUpgrades(t)
+	s := newSupervisor(t, filepath.Join(t.TempDir(), "notify"))
+	tcp := listenLoopback(t, "tcp", "127.0.0.1:0")
+	cmd := exec.Command("/usr/bin/env", "NOTIFY_SOCKET="+s.address, "WATCHDOG_USEC=2000000",
+		program(t, "panda"), "serve", "--admin", "", "--log-format", "text")
+	r := activated(t, cmd, "panda.socket", tcp)
+	s.expect(t, `^READY=1`)
+	next := upgradeTo(t, r.Process.Pid)
+	s.expect(t, fmt.Sprintf(`^MAINPID=%d$`, next))
+	s.expect(t, `^READY=1`)
+	if m := s.told(patience); m != "WATCHDOG=1" {
+		t.Errorf("told %q, want a sign of life", m)
+	}
+	if got := serverPID("tcp", tcp.Addr().String()); got != next {
+		t.Errorf("systemd's socket is served by process %d, not %d", got, next)
+	}
+	endProcess(t, next)
+	s.expect(t, `^STOPPING=1$`)
+}
+
+func TestNodesInTheKernelsList(t *testing.T) {
+	list := "Num       RefCount Protocol Flags    Type St Inode Path\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 7715 @panda/upgrade/17\n" +
+		"0000000000000000: 00000003 00000000 00000000 0001 03 7716 @panda/upgrade/17\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 7717 @panda/upgrade/4711\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 7718 @panda/upgrade/\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 7719 /run/x@panda/upgrade/3\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 7720\n"
+	if got := fmt.Sprint(nodesIn(list)); got != "[17 4711]" {
+		t.Error(got)
+	}
+}
