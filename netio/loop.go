@@ -16,6 +16,10 @@ type loop struct {
 	table  []*Conn // by file descriptor
 	sys    sysState
 
+	datagrams       *datagramCore // nil without a listener of UDP
+	datagramSockets []*datagramSocket
+	sysDatagrams    *sysDatagrams
+
 	acceptWaits bool // a listener may have more; the ready list, a tick or a resume will tell
 	stopping    bool
 	done        bool // the poller returns
@@ -77,6 +81,9 @@ func (l *loop) eventOther(fd int, e Events) {
 		}
 		return
 	}
+	if l.datagrams != nil && l.datagramEvent(fd, e) {
+		return
+	}
 	for _, ln := range l.server.listeners {
 		if ln.fd == fd && !l.core.leaving {
 			l.accept(ln)
@@ -90,6 +97,9 @@ func (l *loop) ready() {
 	l.core.RunReady()
 	if l.tls != nil {
 		l.tls.Core.RunReady()
+	}
+	if l.datagrams != nil && l.datagrams.queued {
+		l.datagrams.turn()
 	}
 	if l.acceptWaits {
 		l.acceptAll()
@@ -145,6 +155,9 @@ func (l *loop) tick(any) {
 	if l.tls != nil {
 		l.tls.Tick()
 	}
+	if l.datagrams != nil {
+		l.datagrams.tick()
+	}
 	if l.acceptWaits && !l.server.paused.Load() && !l.core.leaving {
 		l.acceptAll()
 	}
@@ -161,6 +174,7 @@ func (l *loop) wake(any) {
 
 func (l *loop) stop(any) {
 	l.stopping = true
+	l.stopDatagrams()
 	l.core.Stop()
 	if l.tls != nil {
 		l.tls.Core.Stop()

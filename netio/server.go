@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,9 @@ type Server struct {
 	tickEnd   chan struct{}
 
 	handshakes handshakes
+
+	datagramListeners []*datagramListener
+	datagramClients   []netip.Prefix
 
 	accepting      sync.Mutex   // held to accept where MaxConns must not be exceeded
 	conns          atomic.Int64 // open file descriptors of connections
@@ -93,6 +97,9 @@ func (s *Server) Start() error {
 				return err
 			}
 		}
+	}
+	if err := s.startDatagrams(); err != nil {
+		return err
 	}
 	s.started = true
 	for _, l := range s.loops {
@@ -187,6 +194,10 @@ func (s *Server) close() {
 		}
 	}
 	s.listeners = nil
+	for _, ln := range s.datagramListeners {
+		ln.close()
+	}
+	s.datagramListeners = nil
 	for _, l := range s.loops {
 		l.poller.runTasks() // a connection may have been on its way to a loop that was done
 	}
@@ -219,6 +230,9 @@ func (s *Server) Transport() wire.Transport {
 		if l.tls != nil {
 			l.tls.Core.Counts.addTo(&t)
 			t.TLSRecordErrors += l.tls.Errors.Load()
+		}
+		if l.datagrams != nil {
+			l.datagrams.counts.addTo(&t.Datagrams)
 		}
 	}
 	return t

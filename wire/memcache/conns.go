@@ -13,8 +13,9 @@ import (
 
 // connection is what `stats conns` shows of a session, whichever loop asks.
 type connection struct {
-	peer   wire.Peer
-	status atomic.Uint64 // the second of the last command << statusShift | what comes next
+	peer      wire.Peer
+	datagrams *datagrams    // of a socket of UDP
+	status    atomic.Uint64 // the second of the last command << statusShift | what comes next
 }
 
 const statusShift = 8
@@ -98,6 +99,11 @@ func (w *worker) appendConn(c *connection, now int64, own bool) {
 	name, since := stateNames[state(status&(1<<statusShift-1))], now-int64(status>>statusShift)
 	if own {
 		name, since = "conn_parse_cmd", 0
+	}
+	if c.datagrams != nil {
+		c.datagrams.appendConn(&l, c, own, since)
+		w.out.Buf = l.buf
+		return
 	}
 	if c.peer.Network == "unix" {
 		l.line("addr", "", "?:<AF 0>") // memcached's words for a peer without an address

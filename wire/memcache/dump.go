@@ -26,7 +26,7 @@ func (s *session) startDump(arg []byte, forbidden, pipelined string, show func(s
 	switch {
 	case !server.knobs.crawler.Load():
 		return w.reply(replyCrawlerOff)
-	case server.config.DumpDisabled:
+	case server.config.DumpDisabled, s.conn.datagrams != nil:
 		return w.reply(forbidden)
 	case w.pipelined():
 		return w.reply(pipelined)

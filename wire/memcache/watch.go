@@ -30,7 +30,7 @@ func watch(w *worker, s *session) progress {
 	if w.dialect == ascii.Old {
 		w.noteNoreply()
 	}
-	if w.server.config.WatchDisabled {
+	if w.server.config.WatchDisabled || s.conn.datagrams != nil {
 		return w.reply("CLIENT_ERROR watch commands not allowed\r\n")
 	}
 	if w.pipelined() {
