@@ -12,6 +12,7 @@ import "github.com/pandabeardb/panda/wire"
 // A socket that is closed with unread input answers with a reset, which makes
 // the kernel drop replies that are on their way. Hence input is read to its
 // end, for a while. A peer that has closed its side, or is dead, needs none of it.
+// One that is cut off (wire.Cut) is not worth it: it is closed once its reply is written.
 //
 // A stop does the same, for a shorter while behind the last byte, however many
 // there are, and up to the context of Server.Stop: a peer in the middle of a
@@ -20,7 +21,7 @@ import "github.com/pandabeardb/panda/wire"
 
 // finish ends c, whose output is written.
 func (l *Core) finish(c *Conn, why wire.Reason) {
-	if c.flags&ended != 0 {
+	if c.flags&(ended|cut) != 0 {
 		l.kill(c, why)
 		return
 	}

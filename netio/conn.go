@@ -34,6 +34,7 @@ const (
 	parked                          // the session is to be resumed
 	inParked                        // among Core.parked, perhaps no longer parked
 	unheard                         // the session has been fed nothing yet
+	cut                             // when all is written it is closed without lingering
 )
 
 // FD is the file descriptor.

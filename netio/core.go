@@ -369,6 +369,9 @@ func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
 		again := l.after(c, wire.More, out)
 		l.park(c)
 		return again
+	case wire.Cut:
+		c.flags |= cut
+		fallthrough
 	default:
 		if l.flush(c, out) {
 			l.finish(c, wire.BySession)

@@ -203,6 +203,19 @@ func TestLingerEnds(t *testing.T) {
 	}
 }
 
+// TestCut: who is cut off has its reply, and is closed at once.
+func TestCut(t *testing.T) {
+	l, _ := newToys(t, 0, netiotest.Options{})
+	c := l.Dial()
+	c.Send("cut\nmore of it")
+	wantString(t, "reply", c.Recv(), "go\n")
+	if !c.Closed() || c.WasReset() {
+		t.Errorf("closed %v, reset %v", c.Closed(), c.WasReset())
+	}
+	wantInt(t, "connections", l.Core.Len(), 0)
+	wantInt(t, "counted", int(l.Core.Counts.Current.Load()), 0)
+}
+
 func TestEndOfStream(t *testing.T) {
 	l, ledger := newToys(t, 1, netiotest.Options{Manual: true})
 	c := l.Dial()

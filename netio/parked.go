@@ -59,7 +59,7 @@ func (l *Core) resume(c *Conn) bool {
 	out.NowMS, out.Cap = l.clock.NowMS(), l.outCap
 	for range turnSteps {
 		next := s.Resume(out)
-		if next == wire.Close {
+		if next == wire.Close || next == wire.Cut {
 			l.after(c, next, out)
 			return false
 		}

@@ -92,8 +92,8 @@ func (s *toy) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
 		n += end + 1
 		commands++
 		s.ran++
-		if s.run(line, out) == wire.Close {
-			return n, wire.Close
+		if next := s.run(line, out); next != wire.More {
+			return n, next
 		}
 	}
 	return n, wire.More
@@ -116,6 +116,9 @@ func (s *toy) run(line string, out *wire.Out) wire.Next {
 		out.Buf = append(out.Buf, '\n')
 	case "quit":
 		return wire.Close
+	case "cut":
+		out.Buf = append(out.Buf, "go\n"...)
+		return wire.Cut
 	}
 	return wire.More
 }

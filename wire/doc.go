@@ -33,7 +33,7 @@
 //
 //  1. Replies leave in the order in which they were appended.
 //  2. A Session that returned Full, Yield, More or Park is called again; one that
-//     returned Close gets its method Close and nothing else.
+//     returned Close or Cut gets its method Close and nothing else.
 //  3. Feed makes progress or returns More: netio never spins on it.
 //  4. The output of one connection is bounded by Out.Cap plus one reply.
 //  5. A datagram given to Datagrams leaves nothing behind for the next one.

@@ -17,6 +17,9 @@ const (
 	// Park: as More, and the session, which is a Parked, has something to say
 	// that no input brings about: it is resumed as long as it answers Park.
 	Park
+	// Cut: as Close, at once: what the client still sends is answered by a reset,
+	// even if that overtakes what is in Out.
+	Cut
 )
 
 // Reason says why a connection is over.

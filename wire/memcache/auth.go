@@ -3,6 +3,8 @@ package memcache
 import (
 	"bytes"
 	"strings"
+
+	"github.com/pandabeardb/panda/wire"
 )
 
 // SASL is who may come in by the binary protocol, and how. Its methods are
@@ -60,6 +62,15 @@ func (s *session) openAuth() {
 	if env.Token != nil {
 		s.state = stateToken
 	}
+}
+
+// goodbye is how the conversation ends. A stranger that goes on is not heard, as
+// memcached hears nobody whom it hung up on.
+func (s *session) goodbye() wire.Next {
+	if s.authenticated {
+		return wire.Close
+	}
+	return wire.Cut
 }
 
 // countAuth counts an attempt.

@@ -80,7 +80,7 @@ func (p *peer) send(in string) string {
 		p.unread = p.unread[n:]
 		reply += p.drain()
 		switch next {
-		case wire.Close:
+		case wire.Close, wire.Cut:
 			p.close()
 			return reply + "<EOF>"
 		case wire.More, wire.Park:

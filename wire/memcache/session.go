@@ -100,7 +100,7 @@ func (s *session) run(in []byte) (used int, next wire.Next) {
 		case spent:
 			return used, w.yield(true)
 		case closing:
-			return used, wire.Close
+			return used, s.goodbye()
 		case watching:
 			return len(in), wire.Park
 		}
