@@ -165,6 +165,7 @@ func (n *Node) logStart() {
 	c := &n.config
 	warnMemory(n.log, c.Memcache.Settings.MaxBytes, memoryBounds())
 	switch {
+	case c.Authenticated(): // openCredentials says so
 	case c.Public():
 		n.log.Warn("listening beyond loopback without authentication: everyone who reaches this port can read and write everything; -l 127.0.0.1 restricts it")
 	case len(c.Listeners) > 0:

@@ -279,6 +279,7 @@ func TestAuthenticationChoosesTheProtocol(t *testing.T) {
 	wantExit(t, "-S -B binary -B ascii", ExitUsage, noASCII)
 	wantExit(t, "-S -l proto[ascii]:10.0.0.1", ExitUsage, noASCII)
 	wantExit(t, "-S -U 4", ExitUsage, "ERROR: Cannot enable UDP while using binary SASL authentication.")
+	wantExit(t, "--auth-file=", ExitFailure, "Could not open authfile [] for reading, error No such file or directory: No such file or directory")
 	wantExit(t, "-Y f -B auto", ExitUsage, noBinary)
 	wantExit(t, "-Y f -U 4", ExitUsage, "Cannot use UDP with ascii authentication enabled (-U 0 to disable)")
 	wantExit(t, "-Y f -l proto[binary]:10.0.0.1", ExitOSError, "Cannot use binary protocol when ascii authentication enabled\nfailed to listen on one of interface(s) proto[binary]:10.0.0.1: Success")
@@ -286,7 +287,7 @@ func TestAuthenticationChoosesTheProtocol(t *testing.T) {
 
 func TestTLSOptions(t *testing.T) {
 	c := parse(t, "-Z -o ssl_chain_cert=c,ssl_key=k,ssl_verify_mode=3,ssl_keyformat=2,ssl_ciphers=A:B,ssl_ca_cert=a,ssl_wbuf_size=64,ssl_session_cache,ssl_min_version=3")
-	if c.TLS == nil || *c.TLS != (TLS{"c", "k", "a", "A:B", 3, 2, 3, true}) {
+	if c.TLS == nil || !reflect.DeepEqual(*c.TLS, TLS{"c", "k", "a", "A:B", 3, 2, 3, true, nil}) {
 		t.Errorf("%+v", c.TLS)
 	}
 	if s := c.Memcache.Settings; !s.SSLEnabled || s.SSLVerifyMode != 7 || s.SSLMinVersion != "tlsv1.3" || s.SSLWbufSize != 64<<10 || s.SSLKeyFormat != 2 {

@@ -128,7 +128,7 @@ var flags = []option{
 		help: "-W, --disable-watch       refuse the \"watch\" command",
 		note: "no `watch`"},
 	{short: 'Y', long: "auth-file", arg: required, state: Effective,
-		set:  func(p *parser, v string) *Exit { p.c.AuthFile = v; return nil },
+		set:  setAuthFile,
 		help: "-Y, --auth-file=<file>    users and passwords for ASCII authentication, a line each",
 		note: "authentication for the text protocol, by a file of up to 8 `user:password` lines"},
 	{short: 'e', long: "memory-file", arg: required, state: Effective,
@@ -267,6 +267,15 @@ func setItemSize(p *parser, v string) *Exit {
 		}
 	}
 	p.c.Memcache.ItemSizeMax = size
+	return nil
+}
+
+// setAuthFile is -Y. No name is no file, and not no authentication.
+func setAuthFile(p *parser, v string) *Exit {
+	if v == "" {
+		return fail(ExitFailure, "Could not open authfile [] for reading, error No such file or directory: No such file or directory")
+	}
+	p.c.AuthFile = v
 	return nil
 }
 
