@@ -112,30 +112,30 @@ func (p *oraclePeer) restart(flags []string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	}
-	for range 500 {
-		if _, err := os.Stat(p.socket); err == nil {
-			return
-		}
-		time.Sleep(10 * time.Millisecond) // paces the start of a process from outside
-	}
-	p.t.Fatal("no socket")
 }
 
 func (p *oraclePeer) connect() {
 	if p.conn != nil {
 		p.conn.Close()
 	}
-	var err error
-	for range 100 {
+	again, late := time.NewTicker(oraclePoll), time.After(oracleStart)
+	defer again.Stop()
+	for {
+		var err error
 		if p.conn, err = net.Dial("unix", p.socket); err == nil {
 			return
 		}
-		time.Sleep(10 * time.Millisecond) // as above
+		select {
+		case <-again.C:
+		case <-late:
+			p.t.Fatal(err)
+		}
 	}
-	p.t.Fatal(err)
 }
 
 const (
+	oracleStart   = 5 * time.Second // until which it listens
+	oraclePoll    = 10 * time.Millisecond
 	oracleSilence = 400 * time.Millisecond // behind which no reply comes from a memcached,
 	oraclePause   = 80 * time.Millisecond  // and no more of one
 )
