@@ -21,7 +21,7 @@ func (n *Node) listen(ctx context.Context) error {
 		return err
 	}
 	if u := n.config.Unix; u != nil {
-		if err := n.bind("unix", u.Path, u.Mode, config.PlainText); err != nil {
+		if err := n.bind("unix", u.Path, u.Mode, config.Listener{Protocol: n.config.Memcache.Protocol}); err != nil {
 			return &listenError{"on UNIX socket: " + u.Path, err}
 		}
 	}
@@ -53,19 +53,19 @@ func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 	if err != nil {
 		return err
 	}
-	return n.listenHosts(hosts, l.Port, l.Security)
+	return n.listenHosts(hosts, l)
 }
 
-// listenHosts binds the addresses of one name.
-func (n *Node) listenHosts(hosts []string, port int, security config.Security) error {
-	bound := 0
+// listenHosts binds the addresses of a listener's name.
+func (n *Node) listenHosts(hosts []string, l config.Listener) error {
+	bound, port := 0, l.Port
 	var missed []error // bearable, as long as one is bound
 	for _, host := range hosts {
 		network := "tcp4"
 		if strings.Contains(host, ":") {
 			network = "tcp6"
 		}
-		err := n.bind(network, net.JoinHostPort(host, strconv.Itoa(port)), 0, security)
+		err := n.bind(network, net.JoinHostPort(host, strconv.Itoa(port)), 0, l)
 		switch {
 		case err == nil:
 			bound++
@@ -116,14 +116,14 @@ func resolve(ctx context.Context, host string) ([]string, error) {
 }
 
 // bind gives one address to the loops.
-func (n *Node) bind(network, address string, mode os.FileMode, security config.Security) error {
+func (n *Node) bind(network, address string, mode os.FileMode, l config.Listener) error {
 	addr, err := n.listenOrAdopt(n.given.claim(network, address), netio.Listener{
 		Network: network,
 		Address: address,
 		Mode:    mode,
 		Backlog: n.config.Backlog,
-		TLS:     n.tls.base(security),
-		Open:    n.open,
+		TLS:     n.tls.base(l.Security),
+		Open:    n.openAs(l.Protocol),
 	})
 	if err == nil {
 		n.addrs = append(n.addrs, addr)

@@ -175,8 +175,10 @@ func (n *Node) requestShutdown(graceful bool) {
 	}
 }
 
-// open makes the session of a new connection.
-func (n *Node) open(loop int, peer wire.Peer) wire.Session { return n.memcache.Open(loop, peer) }
+// openAs returns what makes the sessions of a listener's connections.
+func (n *Node) openAs(p memcache.Protocol) func(loop int, peer wire.Peer) wire.Session {
+	return func(loop int, peer wire.Peer) wire.Session { return n.memcache.OpenAs(p, loop, peer) }
+}
 
 // setVerbosity is the verbosity command, and -v.
 func (n *Node) setVerbosity(v int) {

@@ -92,6 +92,24 @@ func TestServesTCPOfBothFamilies(t *testing.T) {
 	}
 }
 
+// TestListenersHaveProtocols: each speaks its own, whatever -B says.
+func TestListenersHaveProtocols(t *testing.T) {
+	n := start(t, "-p -1 -l proto[binary]:127.0.0.1,proto[ascii]:127.0.0.2,127.0.0.3")
+	noop := "\x80\x0a" + strings.Repeat("\x00", 22)
+	answer := "\x81" + noop[1:]
+	binary, text, either := n.Addrs()[0], n.Addrs()[1], n.Addrs()[2]
+	exchange(t, dial(t, binary), noop, answer)
+	exchange(t, dial(t, text), "version\r\n", "VERSION 1.6.45\r\n")
+	exchange(t, dial(t, text), noop+"\r\n", "CLIENT_ERROR")
+	exchange(t, dial(t, either), noop, answer)
+	exchange(t, dial(t, either), "version\r\n", "VERSION 1.6.45\r\n")
+	c := dial(t, binary)
+	io.WriteString(c, strings.Repeat("version\r\n", 3))
+	if got, err := io.ReadAll(c); len(got) != 0 || err != nil {
+		t.Errorf("text on a binary port: %q, %v", got, err)
+	}
+}
+
 func TestServesUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	n := start(t, "-s "+path+" -a 0750")
@@ -193,7 +211,7 @@ func TestNoAddressOfAnyKind(t *testing.T) {
 	}
 	defer stop(t, n)
 	elsewhere := []string{"2001:db8::1", "2001:db8::2"} // for documentation: nobody's
-	if err := n.listenHosts(elsewhere, 0, config.PlainText); err == nil {
+	if err := n.listenHosts(elsewhere, config.Listener{}); err == nil {
 		t.Error("nothing could be bound, and that was no error")
 	}
 }

@@ -1,12 +1,14 @@
-// Package memcache is memcached's text and meta protocol: sessions that turn
-// the bytes of a client into changes of the store and replies.
+// Package memcache is memcached's protocols, text with meta, and binary: sessions
+// that turn the bytes of a client into changes of the store and replies.
 //
 // # Where it sits
 //
 // netio's loops drive it through wire.Session, the appliance assembles it, the
-// store is slab's. Lines are read by the codec in wire/memcache/ascii.
+// store is slab's. Lines are read by the codec in wire/memcache/ascii, packets by
+// that in wire/memcache/binary. A connection's first byte tells which it speaks.
 //
-//	Session.Feed -> line, body or list -> row of the table -> shard -> Out
+//	Session.Feed -> line, body or list -> row of table       -> shard -> Out
+//	             -> request or body    -> row of packetTable -/
 //
 // # Types
 //
@@ -18,6 +20,8 @@
 //   - trace, tracer, watcher: what watch shows, see trace.go; connection: what
 //     `stats conns` shows.
 //   - row: a command. The table in table.go is the only place that names it.
+//   - packetRow: its opcodes, see binary.go. The commands look up, store and count by
+//     the same functions; only what they read and answer is encoded in another way.
 //
 // # Ownership
 //
@@ -56,6 +60,7 @@
 //
 // # Tests
 //
-// testdata has transcripts of real servers, see transcript_test.go. FuzzSession
-// compares replies under different cuts, FuzzDispatcher looks at single lines.
+// testdata has transcripts of real servers, see transcript_test.go and
+// binary_transcript_test.go. FuzzSession and FuzzBinarySession compare replies under
+// different cuts, FuzzDispatcher looks at single lines.
 package memcache

@@ -172,13 +172,18 @@ func (w *worker) known(name []byte) *row {
 // SupportTable is README's table of commands, in Markdown.
 func SupportTable() string {
 	var b strings.Builder
-	b.WriteString("| command | what it does | support |\n|---|---|---|\n")
+	b.WriteString("| command | what it does | binary protocol | support |\n|---|---|---|---|\n")
 	for i := range table {
 		support := "full"
 		if table[i].flags&later != 0 {
 			support = "partly"
 		}
-		b.WriteString("| `" + table[i].name + "` | " + table[i].summary + " | " + support + " |\n")
+		b.WriteString("| `" + table[i].name + "` | " + table[i].summary + " | " + binaryNames(table[i].name) + " | " + support + " |\n")
+	}
+	for i := range packetTable {
+		if row := &packetTable[i]; row.text == "" {
+			b.WriteString("| | " + row.summary + " | " + row.names() + " | full |\n")
+		}
 	}
 	return b.String()
 }
