@@ -32,6 +32,8 @@ func (n *Node) listenAdmin() (err error) {
 		Memory:   n.store.Stats,
 		Status:   n.addStatus,
 		Health:   n.health,
+
+		Transport: n.net.Transport,
 		Histograms: func() []admin.Histogram {
 			return []admin.Histogram{turnTimes(n.net.Latency())}
 		},

@@ -16,6 +16,7 @@ func (n *Node) addStatus(r *status.Reading) {
 	r.TimeMS = time.Now().UnixMilli()
 	r.Server.UptimeSeconds = int64(time.Since(n.started).Seconds())
 	r.Latency = turnLatency(n.net.Latency())
+	n.addTransport(r)
 	for _, u := range n.store.RunUsage() {
 		r.Runs = append(r.Runs, status.Run{ChunkBytes: int64(u.ChunkBytes), Small: u.Small, Main: u.Main, Fixed: u.Fixed})
 	}
@@ -30,6 +31,22 @@ func (n *Node) addStatus(r *status.Reading) {
 		r.HotKeys = &status.HotKeys{Samples: hot.Samples, Keys: []status.HotKey{}}
 		for _, k := range hot.Keys {
 			r.HotKeys.Keys = append(r.HotKeys.Keys, status.HotKey{Key: k.Key, Share: float64(k.Samples) / float64(max(1, hot.Samples))})
+		}
+	}
+}
+
+// addTransport adds what TLS and UDP count, where they are served.
+func (n *Node) addTransport(r *status.Reading) {
+	t := n.net.Transport()
+	if n.config.TLS != nil {
+		r.TLS = &status.TLS{
+			HandshakeErrors: uint64(t.TLSHandshakeErrors), RecordErrors: uint64(t.TLSRecordErrors), NewSessions: uint64(t.TLSNewSessions),
+		}
+	}
+	if len(n.config.UDP) > 0 {
+		d := &t.Datagrams
+		r.UDP = &status.UDP{
+			Read: uint64(d.Read), Written: uint64(d.Written), Refused: uint64(d.Refused), Capped: uint64(d.Capped), Unsent: uint64(d.Unsent),
 		}
 	}
 }

@@ -14,6 +14,8 @@ type collector struct {
 	metrics []*prometheus.Desc // of memcached, row by row
 
 	up, version, build, memory, scrape *prometheus.Desc
+
+	transport transportMetrics
 }
 
 // registry holds all that /metrics shows.
@@ -32,6 +34,8 @@ func newCollector(s *Server) *collector {
 		build:   prometheus.NewDesc("panda_build_info", "The version of panda.", []string{"version"}, nil),
 		memory:  prometheus.NewDesc("panda_memory_bytes", "Memory of the store, by use; their sum is its limit, and more while it shrinks to a smaller one.", []string{"use"}, nil),
 		scrape:  prometheus.NewDesc("panda_scrape_duration_seconds", "How long these statistics took.", nil, nil),
+
+		transport: newTransportMetrics(),
 	}
 	shared := map[string]*prometheus.Desc{}
 	for i := range memcached {
@@ -50,6 +54,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.up, c.version, c.build, c.memory, c.scrape} {
 		out <- d
 	}
+	c.transport.describe(out)
 	for i, d := range c.metrics {
 		if i == 0 || d != c.metrics[i-1] {
 			out <- d
@@ -87,6 +92,10 @@ func (c *collector) ask() (out []prometheus.Metric) {
 	add(c.memory, gauge, float64(memory.IndexBytes), "index")
 	add(c.memory, gauge, float64(memory.UsedBytes-memory.IndexBytes), "items")
 	add(c.memory, gauge, float64(max(0, memory.LimitBytes-memory.UsedBytes)), "free")
+	if source.Transport != nil {
+		transport := source.Transport()
+		c.transport.add(&transport, t.general, add)
+	}
 	if source.Histograms != nil {
 		for _, h := range source.Histograms() {
 			out = append(out, h.metric())

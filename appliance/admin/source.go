@@ -3,6 +3,7 @@ package admin
 import (
 	"github.com/pandabeardb/panda/appliance/status"
 	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire"
 	"github.com/pandabeardb/panda/wire/memcache"
 )
 
@@ -13,6 +14,7 @@ type Source struct {
 	Snapshot   func() memcache.Snapshot // what the statistics commands say
 	Memory     func() slab.Stats        // of the store
 	Histograms func() []Histogram       // of times; nil: none
+	Transport  func() wire.Transport    // for what no exporter names: TLS, UDP; nil: none
 	Status     func(r *status.Reading)  // adds what statistics commands do not say
 	Health     func() error             // nil: clients are served
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pandabeardb/panda/appliance/status"
 	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire"
 	"github.com/pandabeardb/panda/wire/memcache"
 )
 
@@ -43,5 +44,26 @@ func TestStatus(t *testing.T) {
 	s.Detach()
 	if code, text := get(t, s, "/status"); code != http.StatusServiceUnavailable || text != "the node stops\n" {
 		t.Errorf("once the node stops: %d %q", code, text)
+	}
+}
+
+// TestTransportMetrics: logins, TLS and datagrams have metrics of ours.
+func TestTransportMetrics(t *testing.T) {
+	from := source()
+	from.Snapshot = func() memcache.Snapshot {
+		return memcache.Snapshot{General: []memcache.Stat{{Name: "auth_cmds", Value: "9"}, {Name: "auth_errors", Value: "4"}}}
+	}
+	from.Transport = func() wire.Transport {
+		return wire.Transport{TLSHandshakeErrors: 2, TLSRecordErrors: 3, TLSNewSessions: 5, Datagrams: wire.DatagramCounts{Read: 6, Refused: 7}}
+	}
+	_, text := get(t, start(t, from), "/metrics")
+	for _, line := range []string{
+		`panda_authentications_total{outcome="success"} 5`, `panda_authentications_total{outcome="failure"} 4`,
+		`panda_tls_events_total{event="handshake_error"} 2`, `panda_tls_events_total{event="record_error"} 3`, `panda_tls_events_total{event="new_session"} 5`,
+		`panda_udp_datagrams_total{fate="read"} 6`, `panda_udp_datagrams_total{fate="refused"} 7`, `panda_udp_datagrams_total{fate="unsent"} 0`,
+	} {
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("no line %s", line)
+		}
 	}
 }

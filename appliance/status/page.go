@@ -61,7 +61,8 @@ func (p *Report) summary(page *console.Page) {
 		{p.Rates.Rejected, "connections are refused at the limit"},
 		{p.Rates.Refused, "stores are refused: too large, or no memory"},
 		{p.Rates.AuthErrors, "clients fail to authenticate"},
-		{p.Rates.TLSErrors, "TLS handshakes fail"},
+		{p.Rates.TLSErrors, "TLS connections fail"},
+		{p.Rates.UDPDropped, "datagrams are dropped"},
 	} {
 		if warning.rate > 0 {
 			page.Line("! %s/s: %s", console.Count(warning.rate), warning.text)

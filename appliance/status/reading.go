@@ -20,6 +20,7 @@ type Reading struct {
 	CPUSeconds  float64     `json:"cpu_seconds"`
 	Auth        *Auth       `json:"auth,omitempty"`
 	TLS         *TLS        `json:"tls,omitempty"`
+	UDP         *UDP        `json:"udp,omitempty"`
 	Classes     []Class     `json:"classes"`
 
 	// Of panda only, by its operator's port.
@@ -118,9 +119,20 @@ type Auth struct {
 	Errors   uint64 `json:"errors"`
 }
 
-// TLS counts handshakes that failed.
+// TLS counts what became of connections that it protects.
 type TLS struct {
 	HandshakeErrors uint64 `json:"handshake_errors"`
+	RecordErrors    uint64 `json:"record_errors"` // connections that a bad record ended
+	NewSessions     uint64 `json:"new_sessions"`  // handshakes that resumed none
+}
+
+// UDP counts datagrams.
+type UDP struct {
+	Read    uint64 `json:"read"`
+	Written uint64 `json:"written"`
+	Refused uint64 `json:"refused"` // from who may not ask
+	Capped  uint64 `json:"capped"`  // requests whose source had its share
+	Unsent  uint64 `json:"unsent"`  // of replies, which the system did not take
 }
 
 func (a *Auth) errors() uint64 {
@@ -134,7 +146,14 @@ func (t *TLS) errors() uint64 {
 	if t == nil {
 		return 0
 	}
-	return t.HandshakeErrors
+	return t.HandshakeErrors + t.RecordErrors
+}
+
+func (u *UDP) dropped() uint64 {
+	if u == nil {
+		return 0
+	}
+	return u.Refused + u.Capped + u.Unsent
 }
 
 // Class is items of about one size: a slab class of memcached. Bytes are what

@@ -41,6 +41,7 @@ type Rates struct {
 	Refused      float64 `json:"refused"` // stores, for their size or for memory
 	AuthErrors   float64 `json:"auth_errors"`
 	TLSErrors    float64 `json:"tls_errors"`
+	UDPDropped   float64 `json:"udp_dropped"`
 }
 
 // Quantiles of the time that connections waited for their replies, in
@@ -124,6 +125,7 @@ func (p *Report) rates(before, now *Reading) {
 	}
 	p.Rates.AuthErrors = p.per(before.Auth.errors(), now.Auth.errors())
 	p.Rates.TLSErrors = p.per(before.TLS.errors(), now.TLS.errors())
+	p.Rates.UDPDropped = p.per(before.UDP.dropped(), now.UDP.dropped())
 	if gets := delta(b.Get.total(), n.Get.total()); gets > 0 {
 		ratio := delta(b.Get.Hits, n.Get.Hits) / gets
 		p.HitRatio = &ratio

@@ -56,7 +56,7 @@ func FromTables(t Tables) Reading {
 		r.Auth = &Auth{g.u("auth_cmds"), g.u("auth_errors")}
 	}
 	if t.Settings["ssl_enabled"] == "yes" {
-		r.TLS = &TLS{g.u("ssl_handshake_errors")}
+		r.TLS = &TLS{HandshakeErrors: g.u("ssl_handshake_errors"), NewSessions: g.u("ssl_new_sessions")}
 	}
 	return r
 }

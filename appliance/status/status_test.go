@@ -93,6 +93,8 @@ func node() (before, after *Reading) {
 			Memory:      Memory{Limit: 64 << 20, Used: 60 << 20, Items: 50 << 20, Index: 2 << 20},
 			CPUSeconds:  10 + float64(n)*1.5,
 			Auth:        &Auth{n * 3, n},
+			TLS:         &TLS{n * 2, n * 2, n * 7},
+			UDP:         &UDP{n * 9, n * 8, n * 2, n * 4, n * 2},
 			Latency: &Latency{Count: 3000 + n*1000, SumNS: 100_000_000 + n*50_000_000, Buckets: []Bucket{
 				{1024, 0}, {32768, 1000 + n*900}, {65536, 1000 + n*90}, {1 << 30, 1000 + n*9}, {0, n}}},
 			HotKeys: &HotKeys{Samples: 4000, Keys: []HotKey{{"user:1", 0.25}, {`\x00\xff`, 0.125}, {strings.Repeat("long:", 40), 0.01}, {"cold", 0.0001}}},
