@@ -12,6 +12,7 @@ import (
 const (
 	hotKeysShown = 20
 	hotShareMin  = 0.0005 // what has less is no hotter than its sketch is exact
+	hotSampleMin = 8      // what was seen less often was seen by chance
 )
 
 // Page is the report for people. source is what was asked.
@@ -129,7 +130,7 @@ func (p *Report) hotKeysTable() *console.Table {
 	}
 	rate := p.Rates.Get + p.Rates.Set + p.Rates.Delete + p.Rates.Other
 	for i, k := range p.HotKeys.Keys {
-		if i < hotKeysShown && k.Share >= hotShareMin {
+		if seen := k.Share * float64(p.HotKeys.Samples); i < hotKeysShown && k.Share >= hotShareMin && seen >= hotSampleMin {
 			t.Row(console.Share(k.Share), console.Count(k.Share*rate)+"/s", k.Key)
 		}
 	}
