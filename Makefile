@@ -78,6 +78,8 @@ fuzz:
 # Rewrites the expected texts of tests; look at the difference before you commit.
 golden:
 	$(GO) test ./appliance/config -run 'TestHelp|TestConfigErrors|TestPrintConfig' -rewrite
+	$(GO) test ./appliance/status -run 'TestReading|TestReport|TestPages' -rewrite
+	$(GO) test ./appliance/cli -run TestBenchResult -rewrite
 	$(GO) test ./perf -run 'TestTable|TestBench' -rewrite
 	$(GO) test ./perf/hits -run TestTable -rewrite
 	$(GO) test ./wire/compat -run Transcript -rewrite # from the originals; asks for memcached itself

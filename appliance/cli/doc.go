@@ -4,12 +4,15 @@
 //	panda memcached -m 64    memcached's flags, also by argv[0] = memcached
 //	panda serve              a node with safe defaults, from one config file
 //	panda import             fills a running cache from another (appliance/warmup)
+//	panda status             shows how a node, or any memcached, stands (appliance/status)
+//	panda bench              puts load on one (perf/load)
 //	panda upgrade            hands a running node over to a new process
+//	panda completion         scripts for shells; complete.go has the words
 //	panda version
 //
 // The originals' flags are parsed by appliance/config, not by cobra, and cobra is
 // not even set up for them: tests and scripts start `panda memcached` often.
 //
 // A command with a file of its own has its flags, its texts and its display
-// there, and the work elsewhere.
+// there, and the work elsewhere. Goldens are in testdata; -rewrite rewrites them.
 package cli
