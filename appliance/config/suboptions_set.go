@@ -11,10 +11,6 @@ func wantUnsigned(name string) setter {
 	return func(_ *parser, v string) *Exit { _, ok := safeStrtoul(v); return parsed(name, ok) }
 }
 
-func wantNumber(name string) setter {
-	return func(_ *parser, v string) *Exit { _, ok := safeStrtol(v); return parsed(name, ok) }
-}
-
 func wantFraction(name string) setter {
 	return func(_ *parser, v string) *Exit { return parsed(name, isFraction(v)) }
 }
