@@ -32,7 +32,7 @@ func (o *Options) profileSeconds() int {
 // own, so that profiling disturbs no figure.
 func (c *contest) profile(ctx context.Context, r *Row) error {
 	l := r.Load
-	l.Network, l.Address = c.ours.Network, c.ours.Address
+	l.Network, l.Address, l.TLS = c.ours.Network, c.ours.Address, c.ours.TLS
 	seconds := c.o.profileSeconds()
 	l.Duration = time.Duration(seconds+1) * time.Second
 	var loadErr error
