@@ -204,3 +204,19 @@ func TestBinaryOutOfMemory(t *testing.T) {
 	}
 	t.Error("40 values of 500 kB found room in 8 MB")
 }
+
+// TestBinaryRefusedIsNotCounted: as in memcached, store_too_large is the text
+// protocol's alone.
+func TestBinaryRefusedIsNotCounted(t *testing.T) {
+	r := newRig(t, Config{})
+	p := r.dial()
+	value := strings.Repeat("v", 2<<20)
+	p.send(packetOf(binary.Set, storeExtras, "k", value) + packetOf(binary.Append, noExtras, "k", value))
+	if got := r.stat("store_too_large"); got != "0" {
+		t.Error("store_too_large", got)
+	}
+	r.dial().send("set k 0 0 2097152\r\n" + value + "\r\n")
+	if got := r.stat("store_too_large"); got != "1" {
+		t.Error("of the text protocol: store_too_large", got)
+	}
+}

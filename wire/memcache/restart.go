@@ -2,7 +2,6 @@ package memcache
 
 import (
 	"fmt"
-	"math/bits"
 	"strconv"
 
 	"github.com/pandabeardb/panda/slab"
@@ -43,7 +42,7 @@ func (s *Server) State() []slab.Field {
 		field(stateFlush, s.flushSecond.Load()),
 		field(stateOldest, s.oldestMS.Load()),
 		field(stateGID, int64(s.trace.number.Load())),
-		field(stateHash, s.hashPower(s.env.Store.Stats().IndexBytes)),
+		field(stateHash, s.hashPower(s.env.Store.Stats().Items)),
 	}
 }
 
@@ -70,10 +69,21 @@ func (s *Server) restore(state []slab.Field) error {
 	return nil
 }
 
-// hashPower is hash_power_level. memcached's table never becomes smaller.
-func (s *Server) hashPower(indexBytes int64) int64 {
+// hashPowerFirst is that of memcached's table when it starts. // HASHPOWER_DEFAULT
+const hashPowerFirst = 16
+
+// hashPower is hash_power_level: the binary logarithm of the buckets that memcached
+// had for so many items. Its table doubles when items are more than one and a half
+// times its buckets, and never becomes smaller. Our index grows by itself in small
+// steps, at other times after each start (its hash is seeded); how large it really
+// is says hash_bytes.
+func (s *Server) hashPower(items int64) int64 {
+	now := int64(max(hashPowerFirst, s.config.Settings.HashpowerInit))
+	for items > 3<<(now-1) {
+		now++
+	}
 	for {
-		now, most := int64(bits.Len64(uint64(indexBytes)/8))-1, s.hashPowerMax.Load()
+		most := s.hashPowerMax.Load()
 		if now <= most {
 			return most
 		}

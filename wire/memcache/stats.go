@@ -255,7 +255,7 @@ func (s *Server) appendGeneral(w *worker) {
 	t, st := s.sinceReset(), s.env.Store.Stats()
 	s.appendProcess(&l, w.now, &t)
 	s.appendCommands(&l)
-	s.appendConnections(&l, &t, st.IndexBytes)
+	s.appendConnections(&l, &t, &st)
 	s.appendMachinery(&l, w.now, &t)
 	s.appendItems(&l, &st)
 	w.closeStats(l)
@@ -314,7 +314,7 @@ func (s *Server) appendCommands(l *statList) {
 	l.u("auth_errors", s.total(authErrors))
 }
 
-func (s *Server) appendConnections(l *statList, t *wire.Transport, indexBytes int64) {
+func (s *Server) appendConnections(l *statList, t *wire.Transport, st *slab.Stats) {
 	set := &s.config.Settings
 	if set.IdleTimeoutSeconds > 0 {
 		l.n("idle_kicks", t.IdleKicks)
@@ -331,8 +331,8 @@ func (s *Server) appendConnections(l *statList, t *wire.Transport, indexBytes in
 	l.zeros("time_in_listen_disabled_us")
 	l.n("threads", int64(set.NumThreads))
 	l.u("conn_yields", s.total(connYields))
-	l.n("hash_power_level", s.hashPower(indexBytes))
-	l.n("hash_bytes", indexBytes)
+	l.n("hash_power_level", s.hashPower(st.Items))
+	l.n("hash_bytes", st.IndexBytes)
 	l.zeros("hash_is_expanding")
 }
 

@@ -139,6 +139,9 @@ func (w *worker) reserve(s *session, key []byte, spec slab.Spec) progress {
 	return s.skipData(spec.ValueLen)
 }
 
+// refusals count the stores of the text protocol that found no room.
+var refusals = [...]counter{noMemory: storeNoMemory, tooLarge: storeTooLarge}
+
 // allocate is reserve without an answer: stored, tooLarge or noMemory. A command
 // that replaces, and fails, removes what it was meant to replace. Without CAS an
 // item cannot keep the token that it was sent with, so that it has none.
@@ -155,10 +158,11 @@ func (w *worker) allocate(st *store, key []byte, spec slab.Spec, replaces bool) 
 			return stored
 		}
 		o = noMemory
-		w.count(storeNoMemory)
 	} else {
 		o = tooLarge
-		w.count(storeTooLarge)
+	}
+	if !st.packet { // as in memcached
+		w.count(refusals[o])
 	}
 	if w.trace.streams&streamMutations != 0 {
 		w.traceRefused(st, key, o)
