@@ -184,7 +184,7 @@ func (n *Node) listenGiven() (activated bool, err error) {
 		return false, nil
 	}
 	n.nameSelf([]config.Listener{{}})
-	return true, n.writePortFile()
+	return true, nil
 }
 
 // security is how a foreign socket's connections are protected: as its name
@@ -246,7 +246,7 @@ func (n *Node) bindAdmin(g *givenSocket, network, address string) (l net.Listene
 // handover lists the sockets that this process serves, as the next one is to be
 // given them. They stay open until it says so.
 func (n *Node) handover() (list []*givenSocket) {
-	for _, l := range n.net.Listeners() {
+	for _, l := range append(n.net.Listeners(), n.net.DatagramSockets()...) {
 		s := &givenSocket{fd: l.FD}
 		for _, g := range n.given {
 			if g.fd == l.FD {

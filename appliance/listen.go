@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -17,16 +18,28 @@ import (
 // listen binds every address of the configuration. What goes wrong is said in
 // memcached's sentences.
 func (n *Node) listen(ctx context.Context) error {
-	if activated, err := n.listenGiven(); activated || err != nil {
+	activated, err := n.listenGiven()
+	if err == nil && !activated {
+		err = n.listenConfigured(ctx)
+	}
+	if err == nil {
+		err = n.listenDatagrams(ctx)
+	}
+	if err != nil {
 		return err
 	}
+	if err := n.writePortFile(); err != nil {
+		n.log.Error("could not write the file of ports", "error", err)
+	}
+	return nil
+}
+
+// listenConfigured binds the addresses of connections.
+func (n *Node) listenConfigured(ctx context.Context) error {
 	if u := n.config.Unix; u != nil {
 		if err := n.bind("unix", u.Path, u.Mode, config.Listener{Protocol: n.config.Memcache.Protocol}); err != nil {
 			return &listenError{"on UNIX socket: " + u.Path, err}
 		}
-	}
-	if len(n.config.Listeners) == 0 {
-		return nil
 	}
 	where := fmt.Sprintf("on TCP port %d", n.config.Memcache.Settings.TCPPort)
 	if list := n.config.Memcache.Settings.Inter; list != "" {
@@ -38,9 +51,6 @@ func (n *Node) listen(ctx context.Context) error {
 		}
 	}
 	n.nameSelf(n.config.Listeners)
-	if err := n.writePortFile(); err != nil {
-		n.log.Error("could not write the file of ports", "error", err)
-	}
 	return nil
 }
 
@@ -53,24 +63,33 @@ func (n *Node) listenTCP(ctx context.Context, l config.Listener) error {
 	if err != nil {
 		return err
 	}
-	return n.listenHosts(hosts, l)
+	return n.listenHosts(hosts, l.Port, "tcp", n.bindTCP(l))
 }
 
-// listenHosts binds the addresses of a listener's name.
-func (n *Node) listenHosts(hosts []string, l config.Listener) error {
-	bound, port := 0, l.Port
+// bindTCP binds one address of a listener.
+func (n *Node) bindTCP(l config.Listener) func(network, host string, port int) error {
+	return func(network, host string, port int) error {
+		return n.bind(network, net.JoinHostPort(host, strconv.Itoa(port)), 0, l)
+	}
+}
+
+// listenHosts binds the addresses of a listener's name, of TCP or UDP.
+func (n *Node) listenHosts(hosts []string, port int, transport string, bind func(network, host string, port int) error) error {
+	bound := 0
 	var missed []error // bearable, as long as one is bound
 	for _, host := range hosts {
-		network := "tcp4"
+		network := transport + "4"
 		if strings.Contains(host, ":") {
-			network = "tcp6"
+			network = transport + "6"
 		}
-		err := n.bind(network, net.JoinHostPort(host, strconv.Itoa(port)), 0, l)
+		err := bind(network, host, port)
 		switch {
 		case err == nil:
 			bound++
-			port = n.addrs[len(n.addrs)-1].(*net.TCPAddr).Port // a free port once found serves both families
-		case len(hosts) > 1 && network == "tcp6" && noIPv6(err):
+			if port == 0 { // a free port once found serves both families
+				port = int(netip.MustParseAddrPort(n.addrs[len(n.addrs)-1].String()).Port())
+			}
+		case len(hosts) > 1 && network == transport+"6" && noIPv6(err):
 			missed = append(missed, err)
 		case errors.Is(err, syscall.EADDRINUSE) && !n.config.BindAll:
 			missed = append(missed, err)
@@ -140,13 +159,18 @@ func (n *Node) writePortFile() error {
 	}
 	var text strings.Builder
 	for _, addr := range n.addrs {
-		if tcp, ok := addr.(*net.TCPAddr); ok {
-			family := "INET"
-			if tcp.IP.To4() == nil {
-				family = "INET6"
-			}
-			fmt.Fprintf(&text, "TCP %s: %d\n", family, tcp.Port)
+		bound, err := netip.ParseAddrPort(addr.String())
+		if err != nil {
+			continue // a path
 		}
+		family := "INET"
+		if bound.Addr().Is6() {
+			family = "INET6"
+		}
+		fmt.Fprintf(&text, "%s %s: %d\n", strings.ToUpper(addr.Network()), family, bound.Port())
+	}
+	if text.Len() == 0 {
+		return nil
 	}
 	return replaceFile(name, ".lck", text.String())
 }

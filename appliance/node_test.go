@@ -211,7 +211,7 @@ func TestNoAddressOfAnyKind(t *testing.T) {
 	}
 	defer stop(t, n)
 	elsewhere := []string{"2001:db8::1", "2001:db8::2"} // for documentation: nobody's
-	if err := n.listenHosts(elsewhere, config.Listener{}); err == nil {
+	if err := n.listenHosts(elsewhere, 0, "tcp", n.bindTCP(config.Listener{})); err == nil {
 		t.Error("nothing could be bound, and that was no error")
 	}
 }

@@ -22,8 +22,9 @@ const (
 
 // Leave is a Stop that leaves the listeners, and the paths of unix sockets, to
 // another process, which accepts at them already or will soon: nobody is
-// refused meanwhile. Connections that were accepted here are served on until
-// their next reply is written, or they are quiet: a client that asked is answered.
+// refused meanwhile, and datagrams wait for it. Connections that were accepted here
+// are served on until their next reply is written, or they are quiet: a client that
+// asked is answered.
 func (s *Server) Leave(ctx context.Context) error {
 	if !s.started || !s.leaving.CompareAndSwap(false, true) {
 		return errStopped
@@ -49,14 +50,16 @@ func (s *Server) Leave(ctx context.Context) error {
 	return s.Stop(ctx)
 }
 
-// leave ends accepting, on the loop. A connection that was announced to this
-// loop may be announced to nobody else: what waits is accepted once more.
+// leave ends accepting, on the loop, and receiving datagrams. A connection or
+// datagram that was announced to this loop may be announced to nobody else: what waits
+// is taken once more.
 func (l *loop) leave() {
 	for _, ln := range l.server.listeners {
 		if err := l.poller.unwatchListener(ln.fd); err != nil {
 			l.server.log.Error("a listener is still watched", "address", ln.local, "error", err)
 		}
 	}
+	l.leaveDatagrams()
 	for range leaveBatches {
 		if l.acceptAll(); !l.acceptWaits {
 			break
@@ -67,6 +70,17 @@ func (l *loop) leave() {
 	if l.tls != nil {
 		l.tls.Core.Leave()
 	}
+}
+
+// leaveDatagrams answers what waits, and receives no more.
+func (l *loop) leaveDatagrams() {
+	for _, s := range l.datagramSockets {
+		l.datagrams.event(s, Readable)
+	}
+	for i := 0; i < leaveBatches && l.datagrams != nil && l.datagrams.queued; i++ {
+		l.datagrams.turn()
+	}
+	l.stopDatagrams()
 }
 
 // Leave makes every connection end with its next reply, or when it is quiet.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 
 	"github.com/panjf2000/gnet/v2/pkg/socket"
@@ -26,6 +27,7 @@ const (
 type DatagramListener struct {
 	Network string // "udp4", "udp6"
 	Address string
+	Shown   string // the host that statistics show; "": Address's
 	// Open starts a session for a loop, before the loop runs.
 	Open func(loop int, peer wire.Peer) wire.Datagrams
 }
@@ -33,6 +35,7 @@ type DatagramListener struct {
 type datagramListener struct {
 	fds   []int // one for each loop
 	local netip.AddrPort
+	shown string // local, with the host that statistics show
 	open  func(loop int, peer wire.Peer) wire.Datagrams
 }
 
@@ -46,54 +49,97 @@ func (s *Server) ListenDatagrams(l DatagramListener) (net.Addr, error) {
 	if s.started {
 		return nil, errStarted
 	}
-	ln, err := listenUDP(l, len(s.loops))
+	fd, _, err := socket.UDPSocket(l.Network, l.Address, false, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("listen %s %s: %w", l.Network, l.Address, err)
 	}
-	ln.open = l.Open
+	addr, err := s.serveDatagrams(fd, l)
+	if err != nil {
+		closeFD(fd)
+		return nil, fmt.Errorf("listen %s %s: %w", l.Network, l.Address, err)
+	}
+	return addr, nil
+}
+
+// AdoptDatagrams serves a bound socket that the process was started with, before
+// Start, in the place of a ListenDatagrams. It takes fd over, unless it fails.
+func (s *Server) AdoptDatagrams(fd int, l DatagramListener) (net.Addr, error) {
+	if s.started {
+		return nil, errStarted
+	}
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err == nil && kind != unix.SOCK_DGRAM {
+		err = errNoDatagrams
+	}
+	if err == nil {
+		unix.CloseOnExec(fd)
+		err = unix.SetNonblock(fd, true)
+	}
+	var addr net.Addr
+	if err == nil {
+		addr, err = s.serveDatagrams(fd, l)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("adopt descriptor %d: %w", fd, err)
+	}
+	return addr, nil
+}
+
+// serveDatagrams adds a bound socket to those that Start starts. When it fails, fd
+// is still the caller's.
+func (s *Server) serveDatagrams(fd int, l DatagramListener) (net.Addr, error) {
+	if err := prepareDatagrams(fd); err != nil {
+		return nil, err
+	}
+	ln := &datagramListener{fds: []int{fd}, open: l.Open}
+	var err error
+	if ln.local, err = localOf(fd); err != nil {
+		return nil, err
+	}
+	ln.shown = ln.local.String()
+	if l.Shown != "" {
+		ln.shown = net.JoinHostPort(l.Shown, strconv.Itoa(int(ln.local.Port())))
+	}
+	for len(ln.fds) < len(s.loops) {
+		other, err := duplicate(fd)
+		if err != nil {
+			ln.fds = ln.fds[1:]
+			ln.close()
+			return nil, err
+		}
+		ln.fds = append(ln.fds, other)
+	}
 	s.datagramListeners = append(s.datagramListeners, ln)
 	return net.UDPAddrFromAddrPort(ln.local), nil
 }
 
-func listenUDP(l DatagramListener, loops int) (*datagramListener, error) {
-	options := []socket.Option[int]{
-		{SetSockOpt: noBroadcast},
-		{SetSockOpt: largest(unix.SO_SNDBUF), Opt: sendBufferMax},
-		{SetSockOpt: largest(unix.SO_RCVBUF), Opt: receiveBufferMax},
+// DatagramSockets are the sockets that receive datagrams, each with a descriptor.
+// The loops' sessions show them to clients.
+func (s *Server) DatagramSockets() (list []wire.Peer) {
+	for _, ln := range s.datagramListeners {
+		list = append(list, wire.Peer{FD: ln.fds[0], Network: "udp", Local: ln.local.String()})
 	}
-	fd, _, err := socket.UDPSocket(l.Network, l.Address, false, options, nil)
-	if err != nil {
-		return nil, err
-	}
-	ln := &datagramListener{fds: []int{fd}}
-	if ln.local, err = localOf(fd); err != nil {
-		ln.close()
-		return nil, err
-	}
-	for len(ln.fds) < loops {
-		if fd, err = duplicate(fd); err != nil {
-			ln.close()
-			return nil, err
-		}
-		ln.fds = append(ln.fds, fd)
-	}
-	return ln, nil
+	return list
 }
 
-// noBroadcast takes back what gnet allows: a reply to a whole network.
-func noBroadcast(fd, _ int) error {
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 0))
+// prepareDatagrams sets a socket's options. It takes back what gnet allows: a
+// reply to a whole network.
+func prepareDatagrams(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 0); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	enlarge(fd, unix.SO_SNDBUF, sendBufferMax)
+	enlarge(fd, unix.SO_RCVBUF, receiveBufferMax)
+	return nil
 }
 
-// largest asks for a buffer of a size, and for less where that is an error.
-func largest(option int) func(fd, size int) error {
-	return func(fd, size int) error {
-		for ; size >= bufferMin; size /= 2 {
-			if unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, size) == nil {
-				return nil
-			}
+// enlarge asks for a buffer of a size, and for less where that is an error. The
+// system's default is no reason not to serve.
+func enlarge(fd, option, size int) {
+	for ; size >= bufferMin; size /= 2 {
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, size) == nil {
+			return
 		}
-		return nil // the system's default is no reason not to serve
 	}
 }
 
@@ -114,7 +160,11 @@ func localOf(fd int) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, os.NewSyscallError("getsockname", err)
 	}
-	return addrPortOf(sa), nil
+	local := addrPortOf(sa)
+	if !local.IsValid() {
+		return local, errNoDatagrams
+	}
+	return local, nil
 }
 
 // addrPortOf is an IP address of the system's.
@@ -145,7 +195,7 @@ func (s *Server) startDatagrams() error {
 		l.datagrams, l.sysDatagrams = newDatagramCore(l, s.clock, from, &l.core.Counts), new(sysDatagrams)
 		for _, ln := range s.datagramListeners {
 			fd := ln.fds[l.id]
-			peer := wire.Peer{FD: fd, Network: "udp", Local: ln.local.String()}
+			peer := wire.Peer{FD: fd, Network: "udp", Local: ln.shown}
 			l.datagramSockets = append(l.datagramSockets, &datagramSocket{fd: fd, port: ln.local.Port(), session: ln.open(l.id, peer)})
 			if err := l.poller.watchListener(fd); err != nil {
 				return err
