@@ -155,7 +155,10 @@ func (s *Server) reach() error {
 
 // Stop ends the server. It returns an error when the server had ended by
 // itself or had to be killed.
-func (s *Server) Stop() error {
+func (s *Server) Stop() error { return s.StopBy(syscall.SIGTERM, stopLimit) }
+
+// StopBy is Stop by another signal, and with so much time.
+func (s *Server) StopBy(signal syscall.Signal, within time.Duration) error {
 	defer s.clean()
 	select {
 	case err := <-s.ended:
@@ -163,7 +166,7 @@ func (s *Server) Stop() error {
 		return fmt.Errorf("%w: %s had ended by itself: %v: %s", ErrStop, s.Spec.Kind, err, s.log)
 	default:
 	}
-	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.command.Process.Signal(signal); err != nil {
 		return fmt.Errorf("%w: %w", ErrStop, err)
 	}
 	select {
@@ -173,11 +176,14 @@ func (s *Server) Stop() error {
 			return fmt.Errorf("%w: %w", ErrStop, err)
 		}
 		return nil
-	case <-time.After(stopLimit):
+	case <-time.After(within):
 		s.kill()
-		return fmt.Errorf("%w: %s ignored SIGTERM for %v", ErrStop, s.Spec.Kind, stopLimit)
+		return fmt.Errorf("%w: %s ignored %v for %v", ErrStop, s.Spec.Kind, signal, within)
 	}
 }
+
+// Said is the last of what the server printed.
+func (s *Server) Said() string { return s.log.String() }
 
 func (s *Server) kill() {
 	_ = s.command.Process.Kill() // it may have ended meanwhile

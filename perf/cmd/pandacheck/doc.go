@@ -8,13 +8,14 @@
 //	pandacheck churn    RSS while sizes turn; 10 minutes
 //	pandacheck scale    CPU per get at 50 M items; 10 GB
 //	pandacheck events   late replies while memory moves, an index grows, items expire
+//	pandacheck restart  5 M items served after a stop by SIGUSR1  (package restart)
 //	pandacheck density  items and fit
 //
 // It starts servers itself: panda, built from this module's source or given by
 // -panda, and memcached beside it. Flags, behind the name: -quick (seconds, for
 // development), -duration D, -seed N, -subject memcached (soak and exhaust, to see
-// what the check is worth), -memory MB, -threads N, -scenes EXPR, -alone (scale and
-// events: without memcached).
+// what the check is worth), -memory MB, -threads N, -scenes EXPR, -alone (scale,
+// events and restart: without memcached), -dir DIR (restart: of the memory file).
 //
 // Exit status 0: all held; 1: something did not; 2: nothing could be checked.
 package main

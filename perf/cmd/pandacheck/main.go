@@ -19,11 +19,12 @@ import (
 	"github.com/pandabeardb/panda/perf/density"
 	"github.com/pandabeardb/panda/perf/events"
 	"github.com/pandabeardb/panda/perf/peer"
+	"github.com/pandabeardb/panda/perf/restart"
 	"github.com/pandabeardb/panda/perf/verdict"
 )
 
 // errUsage says that the command line is not one of ours.
-var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events [flags]")
+var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events|restart [flags]")
 
 func main() {
 	// Probes wait in the kernel on threads of their own, and want a processor of
@@ -48,7 +49,7 @@ const probesMax = 4
 // settings are the flags that all checks share.
 type settings struct {
 	subject, panda, memcached, extra string
-	scenes                           string
+	scenes, dir                      string
 	duration                         time.Duration
 	seed                             uint64
 	threads, memoryMB, clients       int
@@ -66,6 +67,7 @@ var checks = map[string]func(context.Context, *settings) (held bool, err error){
 	"churn":   measures(density.Churn),
 	"scale":   measures(density.Scale),
 	"events":  latencies,
+	"restart": restarts,
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held bool, err error) {
@@ -85,8 +87,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.IntVar(&s.memoryMB, "memory", 0, "of the server, in `MB`; 0: the check's own")
 	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
 	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry")
+	f.StringVar(&s.dir, "dir", "", "restart: where the memory file lies; default: the machine's tmpfs")
 	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
-	f.BoolVar(&s.alone, "alone", false, "scale, events: ours only, without memcached beside it")
+	f.BoolVar(&s.alone, "alone", false, "scale, events, restart: ours only, without memcached beside it")
 	if err := f.Parse(args[1:]); err != nil {
 		return false, err
 	}
@@ -205,6 +208,16 @@ func latencies(ctx context.Context, s *settings) (bool, error) {
 		return false, err
 	}
 	report, err := events.Run(ctx, events.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Alone: s.alone, Scenes: scenes, Log: s.log})
+	if err != nil {
+		return false, err
+	}
+	fmt.Fprint(s.out, report)
+	return report.Held(), nil
+}
+
+// restarts is stops by SIGUSR1, and what is there behind them.
+func restarts(ctx context.Context, s *settings) (bool, error) {
+	report, err := restart.Run(ctx, restart.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Alone: s.alone, Dir: s.dir, Seed: s.seed, Log: s.log})
 	if err != nil {
 		return false, err
 	}
