@@ -169,8 +169,8 @@ func (n *Node) writePortFile() error {
 		}
 		fmt.Fprintf(&text, "%s %s: %d\n", strings.ToUpper(addr.Network()), family, bound.Port())
 	}
-	if text.Len() == 0 {
-		return nil
+	if text.Len() == 0 && n.config.Unix != nil {
+		return nil // who asks for no port at all, as by -p 0, gets an empty file
 	}
 	return replaceFile(name, ".lck", text.String())
 }

@@ -233,6 +233,22 @@ func TestPortFile(t *testing.T) {
 	}
 }
 
+// TestPortFileWithoutPorts: memcached writes an empty file for -p 0, and none for
+// -s (its own issue_67.t waits for the file).
+func TestPortFileWithoutPorts(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "ports")
+	t.Setenv("MEMCACHED_PORT_FILENAME", name)
+	start(t, "-s "+filepath.Join(dir, "socket"))
+	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a unix socket's file of ports: %v", err)
+	}
+	start(t, "-p 0")
+	if got, err := os.ReadFile(name); err != nil || len(got) != 0 {
+		t.Errorf("%q %v, want an empty file", got, err)
+	}
+}
+
 // TestSmallGrowthFactors: memcached starts with every -f above 1; the classes
 // are then of equal sizes, and all items are in the first that fits.
 func TestSmallGrowthFactors(t *testing.T) {
