@@ -40,7 +40,8 @@
 //   - PANDA_COMPAT_SEQUENCES, PANDA_COMPAT_SEED: how many sequences the
 //     differential test runs (1,000), and the seed it begins at; a hundred
 //     thousand take an hour and want -timeout 0.
-//   - PANDA_COMPAT_ALL: what is not ours to pass yet runs too, and is printed.
+//   - PANDA_COMPAT_ALL: the files of the suite that need not pass run too, and
+//     what they did is printed.
 //
 // `go test ./wire/compat -run 'Transcript|Watch' -rewrite` rewrites the
 // transcripts' replies and lines from the originals.
@@ -49,6 +50,6 @@
 //
 //  1. A test that finds fewer cases than it was written for fails.
 //  2. Every process that a test starts is ended by that test.
-//  3. Ports are the kernel's choice, except 11211 where a suite insists on it
-//     (skipped by name when it is taken).
+//  3. Ports are the kernel's choice. Where a suite insists on its own, it has a
+//     network of its own (unshare -n).
 package compat

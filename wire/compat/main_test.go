@@ -145,3 +145,24 @@ func tool(t testing.TB, name string) string {
 	}
 	return path
 }
+
+// loopbackUp is a program in perl that switches lo on, which a new network has
+// off, and becomes what its arguments say.
+const loopbackUp = `use Socket; socket(my $s, PF_INET, SOCK_DGRAM, 0) or die $!;
+my ($set, $up, $running) = (0x8914, 0x1, 0x40); # SIOCSIFFLAGS, IFF_UP, IFF_RUNNING
+ioctl($s, $set, pack("a16 s x22", "lo", $up | $running)) or die "lo: $!";
+exec @ARGV or die "$ARGV[0]: $!";`
+
+// ownNetwork is what makes a command run in a network of its own, where all
+// ports are free.
+func ownNetwork(perl string) (words []string, err error) {
+	for _, flag := range []string{"-n", "-rn"} { // as root, or as who is root in a name space
+		words = []string{"unshare", flag, "--", perl, "-e", loopbackUp, "--"}
+		out, tried := exec.Command(words[0], append(words[1:len(words):len(words)], "true")...).CombinedOutput()
+		if tried == nil {
+			return words, nil
+		}
+		err = fmt.Errorf("unshare makes none: %w: %.200s", tried, out)
+	}
+	return nil, err
+}
