@@ -33,7 +33,10 @@ func Flags() (flags []Flag) {
 			continue
 		}
 		first, rest, _ := strings.Cut(s.help, " ")
-		help := strings.ToLower(first[:1]) + first[1:] + " " + strings.TrimSuffix(rest, ".")
+		if len(first) == 1 || first != strings.ToUpper(first) { // not UDP, TLS
+			first = strings.ToLower(first[:1]) + first[1:]
+		}
+		help := first + " " + strings.TrimSuffix(rest, ".")
 		flags = append(flags, Flag{Name: s.flag, Short: s.short, Setting: s.name, Initial: s.initial, Help: help,
 			Switch: s.kind == truth, Repeats: s.kind == list})
 	}
@@ -49,14 +52,15 @@ type Override struct {
 
 // Settings are what `panda serve` was told.
 type Settings struct {
-	given given
-	file  string
+	given     given
+	file      string
+	spellings map[string]string // of settings that the command line gave
 }
 
 // ReadSettings reads a file and what the command line adds. What is wrong is
 // told with the file's line and the setting's name, all of it at once.
 func ReadSettings(file File, overrides []Override) (Settings, *Exit) {
-	s := Settings{given: given{}, file: file.Name}
+	s := Settings{given: given{}, file: file.Name, spellings: map[string]string{}}
 	if file.Name != "" {
 		values, problems := readFile(file.Data)
 		if len(problems) == 0 {
@@ -83,7 +87,7 @@ func ReadSettings(file File, overrides []Override) (Settings, *Exit) {
 		if err != nil {
 			return Settings{}, fail(ExitUsage, "panda: %s: %s", o.Spelling, strings.TrimRight(err.Error(), "\n"))
 		}
-		s.given[row.name] = v
+		s.given[row.name], s.spellings[row.name] = v, o.Spelling
 	}
 	return s, nil
 }
@@ -139,17 +143,43 @@ func Serve(s Settings) (Config, *Exit) {
 			v = row.initialValue()
 		}
 		if err := row.set(p, v); err != nil {
-			return Config{}, s.conflict(row.name + ": " + strings.TrimRight(err.Error(), "\n"))
+			return Config{}, s.conflict(row.name, err.Error())
 		}
 	}
+	if exit := s.itemMaxFits(p); exit != nil {
+		return Config{}, exit
+	}
 	if err := p.finishServe(); err != nil {
-		return Config{}, s.conflict(strings.TrimRight(err.Error(), "\n"))
+		return Config{}, s.conflict("", err.Error())
 	}
 	return p.c, nil
 }
 
-// conflict is about settings that do not go together, wherever they are from.
-func (s *Settings) conflict(text string) *Exit {
+// itemMaxFits checks the largest item against the memory, and blames one that was
+// given: nobody can mend a default.
+func (s *Settings) itemMaxFits(p *parser) *Exit {
+	item, memory := settingNamed("memcache.item_max"), settingNamed("memory.limit")
+	itemMax, limit := int64(p.c.Memcache.ItemSizeMax), p.c.Memcache.Settings.MaxBytes
+	if itemMax <= limit/2 {
+		return nil
+	}
+	shownItem, shownLimit := item.show(value{n: itemMax}), memory.show(value{n: limit})
+	if _, given := s.given[item.name]; !given {
+		return s.conflict(memory.name, fmt.Sprintf("%s is less than twice %s, which is %s unless it is given", shownLimit, item.name, shownItem))
+	}
+	return s.conflict(item.name, fmt.Sprintf("%s is more than half of %s, which is %s", shownItem, memory.name, shownLimit))
+}
+
+// conflict is about settings that do not go together. It blames who gave the one
+// that is named; "": it may be any.
+func (s *Settings) conflict(setting, text string) *Exit {
+	text = strings.TrimRight(text, "\n")
+	if spelling := s.spellings[setting]; spelling != "" {
+		return fail(ExitUsage, "panda: %s: %s", spelling, text)
+	}
+	if setting != "" {
+		text = setting + ": " + text
+	}
 	if s.file != "" {
 		return fail(ExitConfig, "%s: %s", s.file, text)
 	}

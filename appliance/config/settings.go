@@ -327,12 +327,7 @@ func exitError(exit *Exit) error {
 // finishServe checks what no single setting can know, and completes the Config.
 func (p *parser) finishServe() error {
 	s := &p.c.Memcache.Settings
-	itemMax := p.c.Memcache.ItemSizeMax
-	if int64(itemMax) > s.MaxBytes/2 {
-		return fmt.Errorf("memcache.item_max: %s is more than half of memory.limit, which is %s",
-			settingNamed("memcache.item_max").show(value{n: int64(itemMax)}), settingNamed("memory.limit").show(value{n: s.MaxBytes}))
-	}
-	for s.SlabChunkMax > itemMax {
+	for s.SlabChunkMax > p.c.Memcache.ItemSizeMax {
 		s.SlabChunkMax /= 2 // of the classes that stats show
 	}
 	if p.interfaces == "" && p.unixPath == "" {

@@ -143,7 +143,8 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 		{"memory.limits", "1GB", "panda: --flag: unknown setting memory.limits; did you mean memory.limit?"},
 		{"admin.address", "0.0.0.0:8088", `panda: --flag: "0.0.0.0:8088" is not allowed; it wants a loopback address with a port, ` +
 			"such as 127.0.0.1:8088, since whoever reaches it sees metrics and profiles without a password"},
-		{"memcache.item_max", "33MB", `panda: memcache.item_max: "33MB" is more than half of memory.limit, which is "64MB"`},
+		{"memcache.item_max", "33MB", `panda: --flag: "33MB" is more than half of memory.limit, which is "64MB"`},
+		{"memory.limit", "1MB", `panda: --flag: "1MB" is less than twice memcache.item_max, which is "1MB" unless it is given`},
 		{"memcache.listen", "", "panda: memcache.listen and memcache.unix_socket are both empty, which leaves nothing to serve"},
 		{"memcache.port", "0", "panda: --flag: 0 is not allowed; -1 is any free port, and memcache.listen = [] none"},
 		{"memcache.cas", "maybe", `panda: --flag: "maybe" is not allowed; it wants true or false`},
@@ -156,6 +157,33 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 			t.Errorf("%s=%s: %v, want %s", o.setting, o.text, exit, o.want)
 		}
 	}
+}
+
+// TestFlagHelpKeepsAcronyms: a help begins small, but for names that have no small letter.
+func TestFlagHelpKeepsAcronyms(t *testing.T) {
+	for _, f := range Flags() {
+		second := f.Help[1:2]
+		if large := f.Help[:1] != strings.ToLower(f.Help[:1]); large != (second != strings.ToLower(second)) {
+			t.Errorf("--%s: %s", f.Name, f.Help)
+		}
+	}
+}
+
+// TestConflictBlamesWhoGave: of a file and a flag that do not go together, the one
+// that gave what is named.
+func TestConflictBlamesWhoGave(t *testing.T) {
+	check := func(file string, o Override, code int, want string) {
+		t.Helper()
+		if _, exit := read(file, o); exit == nil || exit.Code != code || exit.Stderr != want+"\n" {
+			t.Errorf("%v, want %s", exit, want)
+		}
+	}
+	check("[memory]\nlimit = \"32MB\"\n", Override{"--item-max", "memcache.item_max", "20MB"}, ExitUsage,
+		`panda: --item-max: "20MB" is more than half of memory.limit, which is "32MB"`)
+	check("[memcache]\nitem_max = \"20MB\"\n", Override{"--memory", "memory.limit", "32"}, ExitConfig,
+		`panda.toml: memcache.item_max: "20MB" is more than half of memory.limit, which is "32MB"`)
+	check("[memory]\nlimit = \"1MB\"\n", Override{"--loops", "loops", "1"}, ExitConfig,
+		`panda.toml: memory.limit: "1MB" is less than twice memcache.item_max, which is "1MB" unless it is given`)
 }
 
 // TestConfigErrors: what is said of bad files. testdata/errors.txt holds, for
