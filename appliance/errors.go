@@ -52,6 +52,14 @@ func resolveText(err error) string {
 	return err.Error()
 }
 
+// reasonText is why something failed, as memcached says it: without what and where.
+func reasonText(err error) string {
+	if number := syscall.Errno(0); errors.As(err, &number) {
+		return errnoText(number)
+	}
+	return err.Error()
+}
+
 // errnoText is the C library's words, which begin with a capital.
 func errnoText(number syscall.Errno) string {
 	text := number.Error()

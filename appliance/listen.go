@@ -25,13 +25,7 @@ func (n *Node) listen(ctx context.Context) error {
 	if err == nil {
 		err = n.listenDatagrams(ctx)
 	}
-	if err != nil {
-		return err
-	}
-	if err := n.writePortFile(); err != nil {
-		n.log.Error("could not write the file of ports", "error", err)
-	}
-	return nil
+	return err
 }
 
 // listenConfigured binds the addresses of connections.
@@ -148,38 +142,4 @@ func (n *Node) bind(network, address string, mode os.FileMode, l config.Listener
 		n.addrs = append(n.addrs, addr)
 	}
 	return err
-}
-
-// writePortFile tells the file named by MEMCACHED_PORT_FILENAME which ports
-// were bound. It appears under its name when it is complete.
-func (n *Node) writePortFile() error {
-	name := os.Getenv("MEMCACHED_PORT_FILENAME")
-	if name == "" {
-		return nil
-	}
-	var text strings.Builder
-	for _, addr := range n.addrs {
-		bound, err := netip.ParseAddrPort(addr.String())
-		if err != nil {
-			continue // a path
-		}
-		family := "INET"
-		if bound.Addr().Is6() {
-			family = "INET6"
-		}
-		fmt.Fprintf(&text, "%s %s: %d\n", strings.ToUpper(addr.Network()), family, bound.Port())
-	}
-	if text.Len() == 0 && n.config.Unix != nil {
-		return nil // who asks for no port at all, as by -p 0, gets an empty file
-	}
-	return replaceFile(name, ".lck", text.String())
-}
-
-// replaceFile writes a file under another name and renames it, so that nobody
-// reads half of it.
-func replaceFile(name, suffix, text string) error {
-	if err := os.WriteFile(name+suffix, []byte(text), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(name+suffix, name)
 }

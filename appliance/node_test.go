@@ -223,29 +223,34 @@ func TestNamesThatDoNotResolve(t *testing.T) {
 	}
 }
 
+// TestPortFile: with -p 0 it is empty, with -s it is not there, as memcached's.
 func TestPortFile(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "ports")
-	t.Setenv("MEMCACHED_PORT_FILENAME", name)
-	n := start(t, "-l 127.0.0.1 -p -1")
-	want := fmt.Sprintf("TCP INET: %d\n", n.Addrs()[0].(*net.TCPAddr).Port)
-	if got, err := os.ReadFile(name); err != nil || string(got) != want {
-		t.Errorf("%q %v, want %q", got, err, want)
-	}
-}
-
-// TestPortFileWithoutPorts: memcached writes an empty file for -p 0, and none for
-// -s (its own issue_67.t waits for the file).
-func TestPortFileWithoutPorts(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "ports")
-	t.Setenv("MEMCACHED_PORT_FILENAME", name)
-	start(t, "-s "+filepath.Join(dir, "socket"))
-	if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a unix socket's file of ports: %v", err)
-	}
-	start(t, "-p 0")
-	if got, err := os.ReadFile(name); err != nil || len(got) != 0 {
-		t.Errorf("%q %v, want an empty file", got, err)
+	folder := t.TempDir()
+	for flags, want := range map[string]string{
+		"-l 127.0.0.1 -p -1":               "TCP INET: PORT\n",
+		"-l 127.0.0.1 -p -1 -U -1":         "TCP INET: PORT\nUDP INET: PORT\n",
+		"-l 127.0.0.1 -p 0 -U -1":          "UDP INET: PORT\n",
+		"-l 127.0.0.1 -p 0":                "",
+		"-s " + filepath.Join(folder, "s"): "No such file or directory",
+	} {
+		name := filepath.Join(folder, "ports")
+		t.Setenv("MEMCACHED_PORT_FILENAME", name)
+		n := start(t, flags)
+		p := &process{config: n.config, node: n, stderr: new(safeBuffer)}
+		p.writePortFile()
+		text, err := os.ReadFile(name)
+		got := string(text)
+		if err != nil {
+			got = reasonText(err)
+		}
+		for _, a := range n.Addrs() {
+			_, port, _ := net.SplitHostPort(a.String())
+			got = strings.Replace(got, port+"\n", "PORT\n", 1)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", flags, got, want)
+		}
+		os.Remove(name)
 	}
 }
 

@@ -1,7 +1,6 @@
 package appliance
 
 import (
-	"fmt"
 	"os"
 	"os/user"
 	"runtime"
@@ -49,7 +48,7 @@ func prepareProcess(c *config.Config) *config.Exit {
 	}
 	if c.LockMemory {
 		if err := lockMemory(); err != nil {
-			c.Warnings = append(c.Warnings, fmt.Sprintf("-k invalid, mlockall() failed: %v", err))
+			c.Warnings = append(c.Warnings, "warning: -k invalid, mlockall() failed: "+reasonText(err))
 		}
 	}
 	return nil
@@ -133,8 +132,12 @@ func becomeUser(c *config.Config) *config.Exit {
 	}
 	uid, errUID := strconv.Atoi(account.Uid)
 	gid, errGID := strconv.Atoi(account.Gid)
-	if err := syscall.Setgroups(nil); err != nil && err != syscall.EPERM {
-		return &config.Exit{Code: config.ExitOSError, Stderr: fmt.Sprintf("failed to drop supplementary groups: %v\n", err)}
+	if err := syscall.Setgroups(nil); err != nil {
+		text := "failed to drop supplementary groups: " + reasonText(err)
+		if err != syscall.EPERM { // which is who has no rights to drop
+			return &config.Exit{Code: config.ExitOSError, Stderr: text + "\n"}
+		}
+		c.Warnings = append(c.Warnings, text)
 	}
 	if errUID != nil || errGID != nil || syscall.Setgid(gid) != nil || syscall.Setuid(uid) != nil {
 		return &config.Exit{Code: config.ExitOSError, Stderr: "failed to assume identity of user " + c.User + "\n"}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -72,6 +71,9 @@ func (p *process) start() (code int, err error) {
 	}
 	var level *slog.LevelVar
 	p.log, level = newLog(p.stderr, c.LogFormat, c.LogLevel)
+	for _, text := range c.Warnings {
+		p.complain(text, text)
+	}
 	if err := p.awaitMemory(); err != nil {
 		return config.ExitFailure, err
 	}
@@ -79,9 +81,8 @@ func (p *process) start() (code int, err error) {
 	if err != nil {
 		return startCode(err), err
 	}
-	if c.PIDFile != "" {
-		writePIDFile(c.PIDFile, p.log, p.launch.parent.inUpgrade())
-	}
+	p.writePortFile()
+	p.writePIDFile()
 	p.served()
 	return 0, nil
 }
@@ -108,12 +109,18 @@ func (p *process) serve() int {
 	}
 	p.launch.manager.tell("STOPPING=1")
 	code := p.stop()
-	if p.config.Daemon && p.config.PIDFile != "" {
-		if err := os.Remove(p.config.PIDFile); err != nil {
-			p.log.Error("could not remove the pid file", "error", err)
-		}
-	}
+	p.removePIDFile()
 	return code
+}
+
+// complain tells of what is no reason not to serve: called as memcached, by
+// memcached's sentence.
+func (p *process) complain(sentence, message string, args ...any) {
+	if p.config.AsMemcached {
+		fmt.Fprintln(p.stderr, sentence)
+		return
+	}
+	p.log.Warn(message, args...)
 }
 
 // newLog is the node's log: what level and format say.
@@ -135,11 +142,8 @@ func (n *Node) abandon() error {
 	return n.Stop(ctx)
 }
 
-// startNode builds the node, warns of what deserves it, and makes it serve.
+// startNode builds the node, and makes it serve.
 func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar, l *launch) (*Node, error) {
-	for _, text := range c.Warnings {
-		log.Warn(text)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	node, err := newNode(ctx, c, log, level, l.sockets)
@@ -277,19 +281,5 @@ func (p *process) stop() int {
 				cancel()
 			}
 		}
-	}
-}
-
-// writePIDFile is -P. What goes wrong is said, and is no reason not to serve. A
-// successor finds the process in it that it succeeds.
-func writePIDFile(name string, log *slog.Logger, successor bool) {
-	if old, err := os.ReadFile(name); err == nil && !successor {
-		pid, err := strconv.Atoi(strings.TrimSpace(string(old)))
-		if err == nil && pid > 0 && syscall.Kill(pid, 0) == nil {
-			log.Warn("the pid file names a process that runs", "pid", pid)
-		}
-	}
-	if err := replaceFile(name, ".tmp", strconv.Itoa(os.Getpid())+"\n"); err != nil {
-		log.Error("could not write the pid file", "error", err)
 	}
 }

@@ -3,6 +3,7 @@ package appliance
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -59,18 +60,51 @@ func TestPIDFileReplacesAnOldOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	log, _ := newLog(&b, "text", slog.LevelWarn)
-	writePIDFile(name, log, false)
+	p := &process{config: config.Config{PIDFile: name}, launch: &launch{}, stderr: &b}
+	p.log, _ = newLog(&b, "text", slog.LevelWarn)
+	p.writePIDFile()
 	if got, err := os.ReadFile(name); err != nil || string(got) != strconv.Itoa(os.Getpid())+"\n" {
 		t.Errorf("%q %v", got, err)
 	}
 	if !strings.Contains(b.String(), "names a process that runs") {
 		t.Errorf("no warning of the running process: %q", b.String())
 	}
-	writePIDFile(filepath.Join(name, "impossible"), log, false)
+	p.config.PIDFile = filepath.Join(name, "impossible")
+	p.writePIDFile()
 	if !strings.Contains(b.String(), "could not write the pid file") {
 		t.Errorf("no word of a pid file that could not be written: %q", b.String())
 	}
+}
+
+// TestComplaintsAreMemcachedsSentences, to the letter, under its name.
+func TestComplaintsAreMemcachedsSentences(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pid")
+	if err := os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	p := &process{config: config.Config{PIDFile: name, AsMemcached: true, Daemon: true}, launch: &launch{}, stderr: &b, node: &Node{}}
+	said := func(want string) {
+		t.Helper()
+		if got := b.String(); got != want {
+			t.Errorf("printed %q, want %q", got, want)
+		}
+		b.Reset()
+	}
+	p.writePIDFile()
+	said(fmt.Sprintf("WARNING: The pid file contained the following (running) pid: %d\n", os.Getpid()))
+	p.config.PIDFile = filepath.Join(name, "below")
+	p.writePIDFile()
+	said("Could not open the pid file " + p.config.PIDFile + ".tmp for writing: Not a directory\n")
+	p.config.PIDFile = t.TempDir()
+	p.writePIDFile()
+	said("Could not rename the pid file from " + p.config.PIDFile + ".tmp to " + p.config.PIDFile + ": File exists\n")
+	p.config.PIDFile = name + ".gone"
+	p.removePIDFile()
+	said("Could not remove the pid file " + p.config.PIDFile + ": No such file or directory\n")
+	t.Setenv("MEMCACHED_PORT_FILENAME", filepath.Join(name, "below"))
+	p.writePortFile()
+	said("Failed to open \"" + filepath.Join(name, "below") + ".lck\": Not a directory\n")
 }
 
 func TestFileLimitThatCannotBeRaised(t *testing.T) {

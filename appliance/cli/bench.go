@@ -123,11 +123,13 @@ func (o *benchOptions) bind(c *cobra.Command) {
 	complete(c, "protocol", "text\tget and set", "meta\tmg and ms", "binary\tthe binary protocol")
 }
 
-// check refuses what makes no sense before anything is sent; load.Run refuses
-// the rest.
+// check refuses what makes no sense before anything is sent.
 func (o *benchOptions) check(args []string) (err error) {
 	o.address = cacheAddress
 	if len(args) > 0 {
+		if err := switchValue(args, "fill"); err != nil {
+			return err
+		}
 		if o.address, err = address(args[0]); err != nil {
 			return err
 		}
@@ -138,17 +140,65 @@ func (o *benchOptions) check(args []string) (err error) {
 	if _, err := o.getShare(); err != nil {
 		return err
 	}
+	if err := o.checkNumbers(); err != nil {
+		return err
+	}
+	return o.checkTogether()
+}
+
+// checkNumbers compares each number with its bounds, which are load's.
+func (o *benchOptions) checkNumbers() error {
+	if len(o.sizes) < 1 || len(o.sizes) > benchSizesMax {
+		return fmt.Errorf("--value-size wants 1 to %d sizes", benchSizesMax)
+	}
+	type bound struct {
+		flag          string
+		n, least, max int
+	}
+	bounds := []bound{
+		{"connections", o.connections, 1, load.ConnectionsMax}, {"threads", o.threads, 1, load.ConnectionsMax},
+		{"depth", o.depth, 1, load.DepthMax}, {"keys-per-get", o.keysPerGet, 1, load.DepthMax}, {"keys", o.keys, 1, load.KeysMax},
+	}
+	sizeMax := load.ValueSizeMax
+	if o.udp {
+		sizeMax = load.DatagramValueMax
+	}
+	for _, size := range o.sizes {
+		bounds = append(bounds, bound{"value-size", size, 1, sizeMax})
+	}
+	for _, b := range bounds {
+		if b.n < b.least || b.n > b.max {
+			return fmt.Errorf("--%s wants %d to %d, not %d", b.flag, b.least, b.max, b.n)
+		}
+	}
+	switch {
+	case o.requests < 0:
+		return errors.New("--requests wants 0 or more")
+	case o.requests == 0 && o.duration <= 0:
+		return errors.New("--duration wants a time, such as 10s, or there must be --requests")
+	case !(o.rate >= 0 && o.zipf >= 0): // nor NaN
+		return errors.New("--rate and --zipf want 0 or more")
+	}
+	return nil
+}
+
+// checkTogether refuses flags that do not go together.
+func (o *benchOptions) checkTogether() error {
 	switch {
 	case o.protocol != "text" && o.protocol != "meta" && o.protocol != "binary":
 		return fmt.Errorf("--protocol wants text, meta or binary, not %q", o.protocol)
-	case len(o.sizes) < 1 || len(o.sizes) > benchSizesMax:
-		return fmt.Errorf("--value-size wants 1 to %d sizes", benchSizesMax)
 	case o.connections < len(o.sizes):
 		return errors.New("--value-size: each size wants a connection")
 	case o.keys < len(o.sizes):
 		return errors.New("--value-size: each size wants a key")
+	case o.protocol != "text" && o.keysPerGet > 1:
+		return fmt.Errorf("--keys-per-get: a get of --protocol %s has one key", o.protocol)
+	case o.protocol == "binary" && o.rate > 0 && o.depth > 1:
+		return errors.New("--depth: with --rate, requests of the binary protocol are sent one by one")
 	case o.udp && strings.HasPrefix(o.address, "/"):
 		return errors.New("--udp: a unix socket takes no datagrams")
+	case o.udp && (o.depth > 1 || o.rate > 0 || o.tls.on):
+		return errors.New("--udp: a datagram is one request, and the next one waits for its reply: without --depth, --rate and --tls")
 	case (o.tls.ca != "" || o.tls.cert != "" || o.tls.key != "" || o.tls.name != "" || o.tls.insecure) && !o.tls.on:
 		return errors.New("--tls-…: there is no --tls")
 	}
@@ -268,6 +318,7 @@ func (o *benchOptions) run(ctx context.Context, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case err != nil:
+		fmt.Fprintf(stderr, "panda: bench: %v\n", err)
 		return config.ExitFailure
 	case result.refused():
 		return exitPartly

@@ -61,6 +61,21 @@ func TestBenchRefuses(t *testing.T) {
 	check("--value-size wants 1 to 16 sizes", "--value-size", strings.TrimSuffix(strings.Repeat("1,", 17), ","))
 	check("each size wants a connection", "-s", "1,2", "-c", "1")
 	check("each size wants a key", "-s", "1,2", "-k", "1")
+	check("--connections wants 1 to 1000, not 0", "-c", "0")
+	check("--depth wants 1 to 4096, not 0", "-P", "0")
+	check("--threads wants 1 to 1000, not -1", "-t", "-1")
+	check("--keys wants 1 to 100000000, not 0", "-k", "0")
+	check("--value-size wants 1 to 8388608, not 0", "-s", "100,0")
+	check("--value-size wants 1 to 1000, not 1001", "-s", "1001", "--udp")
+	check("--requests wants 0 or more", "-n", "-1")
+	check("--duration wants a time", "-d", "0")
+	check("--rate and --zipf want 0 or more", "--rate", "-1")
+	check("--rate and --zipf want 0 or more", "--zipf", "NaN")
+	check("a get of --protocol meta has one key", "--protocol", "meta", "--keys-per-get", "2")
+	check("are sent one by one", "--protocol", "binary", "--rate", "9", "-P", "2")
+	check("a datagram is one request", "--udp", "-P", "2")
+	check("a datagram is one request", "--udp", "--tls")
+	check(`"false" stands alone: the value of a switch stands behind an =, as in --fill=false`, "--fill", "false")
 	check("a unix socket takes no datagrams", "/run/s", "--udp")
 	check("there is no --tls", "--tls-insecure")
 	if _, err := parsed(t, "10.0.0.1", "--yes"); err != nil {
@@ -69,7 +84,7 @@ func TestBenchRefuses(t *testing.T) {
 	if code, _, notes := run(t, "bench", filepath.Join(t.TempDir(), "nowhere")); code != 1 || !strings.Contains(notes, "panda: bench not done: ") {
 		t.Errorf("exit code %d, %s", code, notes)
 	}
-	if code, _, notes := run(t, "bench", "-s", "999999999", "--duration", "1s"); code != 64 || !strings.Contains(notes, "value size is 999999999") {
+	if code, _, notes := run(t, "bench", "-s", "999999999", "--duration", "1s"); code != 64 || !strings.Contains(notes, "--value-size wants 1 to 8388608, not 999999999") {
 		t.Errorf("exit code %d, %s", code, notes)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Main runs the program that args name, and returns its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	if program := filepath.Base(args[0]); program == "memcached" || program == "memcached-debug" {
-		return memcached(program, args[1:], stdout, stderr)
+		return memcached(args[0], args[1:], stdout, stderr)
 	}
 	if len(args) > 1 && args[1] == "memcached" {
 		return memcached("memcached", args[2:], stdout, stderr)

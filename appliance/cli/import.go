@@ -53,7 +53,7 @@ func newImport(code *int, stderr io.Writer) *cobra.Command {
 		Short:   "Fill a running cache from a live memcached or panda",
 		Long:    importLong,
 		Example: "  panda import --from 10.0.0.5:11211 --to 127.0.0.1:11211 --rate 50000",
-		Args:    cobra.NoArgs,
+		Args:    noArguments(named("overwrite")),
 		PreRunE: func(*cobra.Command, []string) error { return o.check() },
 		Run: func(c *cobra.Command, _ []string) {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)

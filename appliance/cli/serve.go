@@ -35,7 +35,7 @@ func newServe(code *int, stderr io.Writer) *cobra.Command {
 		Use:   "serve",
 		Short: "Serve memcache on loopback, or where --listen says",
 		Long:  serveLong,
-		Args:  cobra.NoArgs,
+		Args:  noArguments(givenSwitch),
 		Run:   func(c *cobra.Command, _ []string) { *code = o.run(c, stderr) },
 
 		ValidArgsFunction: noFiles,
@@ -72,6 +72,17 @@ func (o *serveOptions) bind(c *cobra.Command) {
 	}
 	f.StringArrayVar(&o.set, "set", nil, "set any setting: NAME=VALUE, such as memcache.cas=false")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "short for --log-level=debug")
+}
+
+// givenSwitch is the first switch among the settings that stands alone on the
+// command line, or would.
+func givenSwitch(c *cobra.Command) (name string) {
+	for _, s := range config.Flags() {
+		if s.Switch && (name == "" || c.Flags().Changed(s.Name)) {
+			name = s.Name
+		}
+	}
+	return name
 }
 
 func (o *serveOptions) run(c *cobra.Command, stderr io.Writer) int {

@@ -83,6 +83,9 @@ func (o *statusOptions) check(args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	if err := switchValue(args, "json"); err != nil {
+		return err
+	}
 	if strings.HasPrefix(args[0], "http://") {
 		o.address = args[0]
 		return nil

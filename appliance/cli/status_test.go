@@ -30,7 +30,7 @@ func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestStatusOnce(t *testing.T) {
 	code, text, notes := run(t, "status", cached(t), "--interval", "100ms")
-	if code != 0 || notes != "" || !regexp.MustCompile(`^memcached 1\.6\.18 at /\S+, pid 7, up 00:01:40; over 0\.\d s\n4 threads, 0\.00 cores busy; 0 connections of 1,024\n`).MatchString(text) {
+	if code != 0 || notes != "" || !regexp.MustCompile(`^memcached 1\.6\.18 at /\S+, pid 7, up 00:01:40; over 0\.\d s\n4 threads, 0\.00 cores busy; 0 of 1,024 connections\n`).MatchString(text) {
 		t.Errorf("exit code %d, %q\n%s", code, notes, text)
 	}
 	code, text, _ = run(t, "status", cached(t), "--once", "--json", "--interval", "100ms")
@@ -86,6 +86,24 @@ func TestStatusFails(t *testing.T) {
 	check(64, "--interval wants 100ms to 24h", "a", "--interval", "99ms")
 	check(64, "accepts at most 1 arg", "a", "b")
 	check(64, "an address is wanted", "")
+	check(64, "as in --json=true", "--json", "true")
+}
+
+// TestArguments: where there are none, a switch's value that stands alone is told
+// where to stand.
+func TestArguments(t *testing.T) {
+	check := func(want string, args ...string) {
+		t.Helper()
+		if code, _, notes := run(t, args...); code != 64 || !strings.Contains(notes, want) {
+			t.Errorf("%s: exit code %d, %s, want %s", args, code, notes, want)
+		}
+	}
+	check(`"false" stands alone: the value of a switch stands behind an =, as in --evictions=false`, "serve", "--evictions", "false")
+	check("as in --tls=true", "serve", "--loops", "1", "--tls", "true")
+	check("as in --evictions=true", "serve", "true")
+	check("panda serve takes flags only, and \"fast\" is none", "serve", "fast")
+	check("as in --overwrite=false", "import", "--overwrite", "false", "--from", "a")
+	check("panda import takes flags only", "import", "a", "b")
 }
 
 func TestLoopback(t *testing.T) {

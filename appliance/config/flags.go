@@ -224,7 +224,7 @@ func setThreads(p *parser, v string) *Exit {
 		return fail(ExitFailure, "Number of threads must be greater than 0")
 	}
 	if n > threadsWarned {
-		p.warn("Setting a high number of worker threads is not recommended. Set this value to the number of cores in your machine or less.")
+		p.warn("WARNING: Setting a high number of worker threads is not recommended.\n Set this value to the number of cores in your machine or less.")
 	}
 	p.threads, p.c.Loops = n, n
 	return nil

@@ -192,8 +192,11 @@ func (c *cache) rows(ctx context.Context, command string) (Rows, error) {
 		}
 		rows[name] = value
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		err = ErrClosed
 	}
 	return nil, err
 }

@@ -119,6 +119,7 @@ func TestRefused(t *testing.T) {
 	check(cacheOf(t, map[string]string{"version": "VERSION 1\r\n", "*": "CLIENT_ERROR unauthenticated\r\n"}), "authentication", ErrUnauthenticated)
 	check(cacheOf(t, map[string]string{"version": "VERSION 1\r\n", "*": "ERROR\r\n"}), `stats is answered "ERROR"`, nil)
 	check(cacheOf(t, map[string]string{"version": "VERSION 1\r\n", "*": "STAT a 1\r\n" + strings.Repeat("STAT "+strings.Repeat("b", 4000)+" 1\r\n", 2000)}), "too long", ErrTooLong)
+	check(cacheOf(t, map[string]string{"version": "VERSION 1\r\n"}), "closed the connection", ErrClosed)
 	check(operator(t, 404, "404 page not found"), `404 Not Found: "404 page not found"`, nil)
 	check(operator(t, 503, "the node stops"), `503 Service Unavailable: "the node stops"`, nil)
 	check(operator(t, 200, "no JSON"), "another format", ErrFormat)

@@ -9,6 +9,8 @@ var (
 	ErrUnauthenticated = errors.New("the server wants authentication; ask panda's operator's port instead")
 	// ErrFormat says that a port's JSON is of another version.
 	ErrFormat = errors.New("the port answers in another format: it is of another version of panda")
+	// ErrClosed says that the server is gone, or going.
+	ErrClosed = errors.New("the server closed the connection")
 	// ErrTooLong says that a reply has no end.
 	ErrTooLong = errors.New("the reply is too long")
 )

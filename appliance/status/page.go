@@ -53,7 +53,7 @@ func (p *Report) summary(page *console.Page) {
 	if p.Server.Name == "panda" {
 		threads = "loops"
 	}
-	page.Line("%d %s, %.2f cores busy; %s connections of %s", p.Server.Threads, threads, p.CPU,
+	page.Line("%d %s, %.2f cores busy; %s of %s connections", p.Server.Threads, threads, p.CPU,
 		console.Count(float64(c.Current)), console.Count(float64(c.Limit)))
 	for _, warning := range []struct {
 		rate float64
