@@ -156,6 +156,9 @@ func (t *TLS) ReadVectors(fd int, v [][]byte) int {
 func (t *TLS) readInto(c *TLSConn, v [][]byte) (total int, err error) {
 	for _, p := range v {
 		for len(p) > 0 {
+			if err := c.lay(); err != nil {
+				return total, err
+			}
 			n, err := c.conn.Read(p)
 			total += n
 			if err != nil {
@@ -241,10 +244,27 @@ func (t *TLS) keep(c *TLSConn) {
 	}
 }
 
-// Write implements Host.
+// Write implements Host. A reply that fits into one record, as most do, needs
+// none of WriteVectors' care.
 func (t *TLS) Write(fd int, p []byte) int {
-	t.one[0] = p
-	return t.WriteVectors(fd, t.one[:])
+	c := t.table[fd]
+	if len(p) > recordMax || c.waits() > 0 || c.ahead > 0 || c.ending == endBroken {
+		t.one[0] = p
+		return t.WriteVectors(fd, t.one[:])
+	}
+	c.flags |= tlsUsed
+	if _, err := c.conn.Write(p); err != nil {
+		c.ending = endBroken
+		return Broken
+	}
+	if c.waits() == 0 {
+		return len(p)
+	}
+	c.ahead = len(p)
+	if n := c.report(); n > 0 {
+		return n
+	}
+	return Again
 }
 
 // WriteVectors implements Host.

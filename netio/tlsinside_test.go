@@ -1,14 +1,12 @@
 package netio
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/pandabeardb/panda/wire"
 )
@@ -84,15 +82,14 @@ func TestTLSOldestHandshakeIsCut(t *testing.T) {
 	}
 }
 
-// TestTLSIdleBuffers: what crypto/tls has allocated for records is found, and
-// taken from a connection that does not use it.
-func TestTLSIdleBuffers(t *testing.T) {
-	l := &tlsLayout
-	if l.rawInput == 0 || l.input == 0 || l.hand == 0 {
-		t.Fatalf("the fields of a tls.Conn are others: %+v", *l)
+// TestTLSLayout: what crypto/tls has allocated for records is found, and taken
+// from a connection that does not use it.
+func TestTLSLayout(t *testing.T) {
+	if !tlsLayout.known {
+		t.Fatalf("the fields of a tls.Conn are others: %+v", tlsLayout)
 	}
 	c := NewTLSConn(nil, &tls.Config{})
-	raw := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(c.conn), l.rawInput))
+	raw := c.rawInput()
 	raw.WriteString("a record")
 	c.shrink()
 	if raw.String() != "a record" {
@@ -102,5 +99,20 @@ func TestTLSIdleBuffers(t *testing.T) {
 	c.shrink()
 	if raw.Cap() != 0 {
 		t.Errorf("%d bytes are left", raw.Cap())
+	}
+}
+
+// TestTLSWithoutLayout: a crypto/tls whose inside is unknown serves as well.
+func TestTLSWithoutLayout(t *testing.T) {
+	tlsLayout.known = false
+	defer func() { tlsLayout = newTLSFields() }()
+	const requests, reply = 100, 1000
+	l, _, h := sealed(t, tls.VersionTLS13, 300, reply, requests)
+	for range requests {
+		l.Event(0, Readable)
+		l.Tick()
+	}
+	if min, max := requests*reply, requests*(reply+100); h.written < min || h.written > max {
+		t.Errorf("%d bytes were answered", h.written)
 	}
 }
