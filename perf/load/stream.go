@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"encoding/binary"
+	"strconv"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -202,7 +203,7 @@ func (s *stream) line(line []byte, now int64) error {
 	case !s.waiting[s.head&uint(len(s.waiting)-1)].store:
 		return s.valueLine(line, now)
 	case string(line) != s.t.stored:
-		return wrongReply(s.t.stored, line)
+		return wrongReply(strconv.Quote(s.t.stored), line)
 	}
 	s.counts.Stores++
 	s.done(now)
@@ -221,7 +222,7 @@ func (s *stream) valueLine(line []byte, now int64) error {
 	named := !s.t.meta // the line names its key
 	if named && tail != head+digits || !named && tail != head ||
 		string(line[:head]) != s.t.head || string(line[tail:]) != s.t.tail {
-		return wrongReply(s.t.head+"…"+s.t.tail, line)
+		return wrongReply(strconv.Quote(s.t.head+"…"+s.t.tail), line)
 	}
 	var want [digits]byte
 	for s.found < len(s.t.get.keys) {
