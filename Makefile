@@ -31,7 +31,7 @@ tests:
 	$(GOTEST) -p 1 -timeout 10m $$($(GO) list ./... | grep -v '/wire/compat$$')
 
 suites:
-	$(GO) test -timeout 10m -count 1 -v ./wire/compat
+	$(GO) test -timeout 15m -count 1 -v ./wire/compat
 
 peers:
 	@if [ -n "$$PANDA_NO_INSTALL" ]; then echo "peers: not installed, since PANDA_NO_INSTALL is set"; \
