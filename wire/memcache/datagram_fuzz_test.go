@@ -17,11 +17,12 @@ type correspondent struct {
 	r         *rig
 	datagrams *datagrams
 	from      netip.AddrPort
+	yields    int
 }
 
 func (r *rig) correspond() *correspondent {
 	peer := wire.Peer{FD: 9, Network: "udp", Local: "127.0.0.1:11211"}
-	return &correspondent{r, r.server.OpenDatagrams(0, peer).(*datagrams), netip.MustParseAddrPort("127.0.0.1:4711")}
+	return &correspondent{r: r, datagrams: r.server.OpenDatagrams(0, peer).(*datagrams), from: netip.MustParseAddrPort("127.0.0.1:4711")}
 }
 
 // ask sends one datagram as it is, and returns the ones of its replies.
@@ -33,8 +34,11 @@ func (c *correspondent) ask(datagram []byte) (frames [][]byte) {
 		if n > 0 {
 			frames = append(frames, bytes.Clone(b[:n]))
 		}
-		if next == wire.More {
+		switch next {
+		case wire.More:
 			return frames
+		case wire.Yield:
+			c.yields++
 		}
 	}
 }
