@@ -3,6 +3,7 @@ package memcache
 import (
 	"encoding/binary"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,11 +21,17 @@ var binarySeeds = []string{
 	packetOf(codec.Set, storeExtras, "big", strings.Repeat("0123456789", 2000)) + packetOf(codec.GetKQ, noExtras, "big", "") + packetOf(codec.GetKQ, noExtras, strings.Repeat("k", 251), ""),
 	packetOf(codec.SASLList, noExtras, "", "") + packetOf(codec.SASLAuth, noExtras, "PLAIN", "\x00u\x00p") + packetOf(codec.SASLStep, noExtras, "PLAIN", "x"),
 	packetOf(codec.Get, "\x00", "a", "") + packetOf(codec.Noop, noExtras, "", ""),
+	packetOf(codec.Noop, noExtras, "", "") + packetOf(codec.Set, storeExtras, "last", "no byte follows"),
+	packetOf(codec.Set, storeExtras, strings.Repeat("k", 300), "") + packetOf(codec.Noop, noExtras, "", ""),
+	packetOf(codec.Set, storeExtras, strings.Repeat("k", 300), "")[:24+8+299],
+	packetOf(0x40, noExtras, "", "swallowed") + packetOf(codec.Touch, touchExtras, "a", "taken for a request"),
+	packetOf(codec.Stat, noExtras, "sizes_enable", "") + packetOf(codec.Stat, noExtras, "sizes", "") + packetOf(codec.SASLList, "\x00", "", ""),
 }
 
 // FuzzBinarySession feeds anything to a binary connection in one piece, and again
 // cut into pieces of two sizes, bodies as netio would read them: it never panics,
-// what it answers is well formed, and it is the same.
+// what it answers is well formed and the same, and it answers what was asked, which
+// a second reading of the input says.
 func FuzzBinarySession(f *testing.F) {
 	for _, seed := range binarySeeds {
 		f.Add([]byte(seed), uint16(7), uint16(100), false)
@@ -39,6 +46,8 @@ func FuzzBinarySession(f *testing.F) {
 		r := rigs[compat]
 		whole := r.playBinary(t, in, len(in), len(in))
 		packetsWellFormed(t, whole)
+		asked, closed := packetsAsked(in, old)
+		answersAsked(t, whole, asked, closed)
 		if cut := r.playBinary(t, in, int(first), int(second)); whole != cut {
 			t.Fatalf("in one:    %.1000q\nin pieces: %.1000q", whole, cut)
 		}
@@ -135,5 +144,117 @@ func packetsWellFormed(t *testing.T, reply string) {
 			t.Fatalf("status %#x", status)
 		}
 		rest = rest[n:]
+	}
+}
+
+// askedPacket is a request, as packetsAsked reads it.
+type askedPacket struct {
+	opcode byte
+	opaque uint32
+	silent bool // it may go unanswered
+}
+
+// packetsAsked reads input as proto_bin.c does, apart from the code under test: its
+// requests as far as they have come, and whether the connection ends behind them.
+func packetsAsked(in []byte, old bool) (list []askedPacket, closed bool) {
+	for len(in) >= 24 {
+		if in[0] != 0x80 {
+			return list, true
+		}
+		opcode, extras, key := in[1], int(in[4]), int(in[2])<<8|int(in[3])
+		body := int(binary.BigEndian.Uint32(in[8:]))
+		if len(in) < 24+extras+key {
+			return list, false
+		}
+		a := askedPacket{opcode: opcode, opaque: binary.BigEndian.Uint32(in[12:])}
+		if opcode == 0x10 && slices.ContainsFunc(list, func(b askedPacket) bool { return b.opcode == opcode && b.opaque == a.opaque }) {
+			a.silent = true // nothing tells its replies from the other's
+		}
+		in = in[24+extras+key:]
+		shape, known := packetShapes[opcode]
+		value := int(int32(body - extras - key))
+		switch {
+		case extras+key > body || body > 1<<30 && !old || key > 250:
+			return append(list, a), true
+		case !known:
+			value = int(int32(body))
+		case !shape.fits(extras, key, body):
+			return append(list, a), true
+		case shape.value == 'u':
+			value = 0
+		}
+		a.silent = a.silent || shape.quiet
+		if known && value > len(in) && shape.value == 's' {
+			a.silent = true // it waits, or it was refused already
+		}
+		list = append(list, a)
+		if opcode == 0x07 || opcode == 0x17 {
+			return list, true
+		}
+		in = in[min(max(value, 0), len(in)):]
+	}
+	return list, false
+}
+
+// packetShape is what lengths an opcode's requests have.
+type packetShape struct {
+	extras int
+	bare   bool // or none
+	key    byte // y: always, n: never, e: either
+	value  byte // n: never, s: stored, w: swallowed, u: taken for the next request
+	quiet  bool
+}
+
+func (s *packetShape) fits(extras, key, body int) bool {
+	return (extras == s.extras || extras == 0 && s.bare) && (s.key == 'e' || key > 0 == (s.key == 'y')) && (s.value != 'n' || body == extras+key)
+}
+
+var packetShapes = func() map[byte]packetShape {
+	get, gat, store, join := packetShape{key: 'y', value: 'n'}, packetShape{extras: 4, key: 'y', value: 'u'}, packetShape{extras: 8, key: 'y', value: 's'}, packetShape{key: 'y', value: 's'}
+	number, bare, sasl := packetShape{extras: 20, key: 'y', value: 'n'}, packetShape{key: 'n', value: 'n'}, packetShape{key: 'y', value: 'w'}
+	flush := packetShape{extras: 4, bare: true, key: 'n', value: 'n'}
+	m := map[byte]packetShape{
+		0x00: get, 0x0c: get, 0x04: get, 0x1d: gat, 0x23: gat, 0x1c: gat, 0x01: store, 0x02: store, 0x03: store, 0x0e: join, 0x0f: join,
+		0x05: number, 0x06: number, 0x08: flush, 0x07: bare, 0x0a: bare, 0x0b: bare, 0x20: bare, 0x10: {key: 'e', value: 'u'}, 0x21: sasl, 0x22: sasl,
+	}
+	for quiet, loud := range map[byte]byte{
+		0x09: 0x00, 0x0d: 0x0c, 0x14: 0x04, 0x1e: 0x1d, 0x24: 0x23, 0x11: 0x01, 0x12: 0x02, 0x13: 0x03, 0x19: 0x0e, 0x1a: 0x0f, 0x15: 0x05, 0x16: 0x06, 0x17: 0x07, 0x18: 0x08,
+	} {
+		shape := m[loud]
+		shape.quiet = true
+		m[quiet] = shape
+	}
+	return m
+}()
+
+// answersAsked checks that replies are those to the requests, in their order, each
+// once, but of statistics any number.
+func answersAsked(t *testing.T, reply string, asked []askedPacket, closed bool) {
+	t.Helper()
+	rest, ended := strings.CutSuffix(reply, "<EOF>")
+	if ended != closed {
+		t.Fatalf("closed is %v, want %v: %+v", ended, closed, asked)
+	}
+	answered := -1 // the index of the request that the last reply was to
+	for ; len(rest) > 0; rest = rest[packetLen(rest):] {
+		opcode, opaque := rest[1], binary.BigEndian.Uint32([]byte(rest[12:16]))
+		at := answered + 1
+		if answered >= 0 && opcode == 0x10 && asked[answered].opcode == opcode && asked[answered].opaque == opaque {
+			continue
+		}
+		for ; at < len(asked) && (asked[at].opcode != opcode || asked[at].opaque != opaque); at++ {
+			if !asked[at].silent {
+				t.Fatalf("%+v is not answered, but something behind it: %.100q", asked[at], rest)
+			}
+		}
+		if at == len(asked) {
+			t.Fatalf("nobody asked for %.100q", rest)
+		}
+		answered = at
+	}
+	for _, a := range asked[answered+1:] {
+		if !a.silent {
+			t.Fatalf("%+v is not answered", a)
+		}
 	}
 }
