@@ -125,6 +125,9 @@ func (s *Server) tick() {
 		case <-s.tickEnd:
 			return
 		case <-t.C:
+			if limit := int64(s.config.MaxConns); limit > 0 && s.conns.Load() >= limit {
+				s.handshakes.makeRoom()
+			}
 			for _, l := range s.loops {
 				if l.tickWaits.CompareAndSwap(false, true) {
 					l.poller.post(l.tick, nil)

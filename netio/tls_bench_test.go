@@ -77,8 +77,8 @@ func (k *keeper) Write(b []byte) (int, error) {
 	return k.kept.Write(b)
 }
 
-// sealed is a connection of TLS in a Core whose peer has sealed n requests.
-func sealed(tb testing.TB, version uint16, request, reply, n int) (*TLS, *TLSConn, *canned) {
+// ownCertificate is one that nobody signed.
+func ownCertificate(tb testing.TB) tls.Certificate {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -89,10 +89,16 @@ func sealed(tb testing.TB, version uint16, request, reply, n int) (*TLS, *TLSCon
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// sealed is a connection of TLS in a Core whose peer has sealed n requests.
+func sealed(tb testing.TB, version uint16, request, reply, n int) (*TLS, *TLSConn, *canned) {
+	tb.Helper()
 	near, far := net.Pipe()
 	defer near.Close()
 	server := NewTLSConn(far, &tls.Config{
-		Certificates:                []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		Certificates:                []tls.Certificate{ownCertificate(tb)},
 		SessionTicketsDisabled:      true,
 		DynamicRecordSizingDisabled: true,
 	})

@@ -3,27 +3,31 @@ package netio
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pandabeardb/panda/wire"
 )
 
-// stalling is a server of TLS to which nobody speaks.
-func stalling(t *testing.T, timeout time.Duration, most int) (*Server, string) {
+// shaking is a server of TLS whose handshakes are as set says.
+func shaking(t *testing.T, c Config, set func(*handshakes)) (*Server, string) {
 	t.Helper()
-	s, err := New(Config{Loops: 1})
+	c.Loops = 1
+	s, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.handshakes.timeout, s.handshakes.most = timeout, most
-	open := func(int, wire.Peer) wire.Session {
-		t.Error("a session was opened")
-		return nil
-	}
-	addr, err := s.Listen(Listener{Network: "tcp", Address: "127.0.0.1:0", Open: open, TLS: &tls.Config{}})
+	set(&s.handshakes)
+	open := func(int, wire.Peer) wire.Session { return &answering{[]byte("hello")} }
+	own := &tls.Config{Certificates: []tls.Certificate{ownCertificate(t)}}
+	addr, err := s.Listen(Listener{Network: "tcp", Address: "127.0.0.1:0", Open: open, TLS: own})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,22 +45,44 @@ func stalling(t *testing.T, timeout time.Duration, most int) (*Server, string) {
 	return s, addr.String()
 }
 
-func dialStalling(t *testing.T, addr string) net.Conn {
+// waitingPeers is the number of those that are waited for.
+func waitingPeers(s *Server) int {
+	s.handshakes.mu.Lock()
+	defer s.handshakes.mu.Unlock()
+	return s.handshakes.waiting.Len()
+}
+
+// dialStalling connects a peer that says text and no more, and returns when it
+// is waited for: n of them are.
+func dialStalling(t *testing.T, s *Server, addr, text string, n int) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	if _, err := c.Write([]byte{22, 3, 1}); err != nil {
+	if _, err := c.Write([]byte(text)); err != nil {
 		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); waitingPeers(s) != n; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d peers are waited for, want %d", waitingPeers(s), n)
+		}
 	}
 	return c
 }
 
 func TestTLSHandshakeTimeout(t *testing.T) {
-	s, addr := stalling(t, 50*time.Millisecond, handshakesMax)
-	if _, err := io.ReadAll(dialStalling(t, addr)); err != nil {
+	s, addr := shaking(t, Config{}, func(h *handshakes) { h.timeout = 50 * time.Millisecond })
+	c, err := net.Dial("tcp", addr)
+	if err == nil {
+		_, err = c.Write([]byte{22, 3, 1})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.ReadAll(c); err != nil {
 		t.Error(err)
 	}
 	if n := s.Transport().TLSHandshakeErrors; n != 1 {
@@ -64,15 +90,15 @@ func TestTLSHandshakeTimeout(t *testing.T) {
 	}
 }
 
-// TestTLSOldestHandshakeIsCut: one more than there may be ends the first.
-func TestTLSOldestHandshakeIsCut(t *testing.T) {
-	_, addr := stalling(t, time.Hour, 3)
+// TestTLSLongestWaitIsCut: one more than there may be ends the first.
+func TestTLSLongestWaitIsCut(t *testing.T) {
+	s, addr := shaking(t, Config{}, func(h *handshakes) { h.timeout, h.most = time.Hour, 3 })
 	var open []net.Conn
-	for range 6 {
-		open = append(open, dialStalling(t, addr))
-	}
-	for _, c := range open[:3] {
-		_, _ = io.ReadAll(c) // it returns
+	for i := range 6 {
+		open = append(open, dialStalling(t, s, addr, "", min(i+1, 3)))
+		if i >= 3 {
+			_, _ = io.ReadAll(open[i-3]) // it returns
+		}
 	}
 	for _, c := range open[3:] {
 		_ = c.SetReadDeadline(time.Now())
@@ -80,6 +106,73 @@ func TestTLSOldestHandshakeIsCut(t *testing.T) {
 			t.Error("one of the last three was cut")
 		}
 	}
+}
+
+// TestTLSStallingKeepsNobodyOut: the connection limit is reached by peers that
+// stall, and somebody comes who does not.
+func TestTLSStallingKeepsNobodyOut(t *testing.T) {
+	for _, fast := range []bool{false, true} {
+		c := Config{MaxConns: 3, MaxConnsFast: fast, TickEvery: 10 * time.Millisecond}
+		s, addr := shaking(t, c, func(h *handshakes) { h.timeout, h.hurry = time.Hour, 50*time.Millisecond })
+		for i := range 3 {
+			dialStalling(t, s, addr, "\x16\x03\x01", i+1)
+		}
+		served := false
+		for deadline := time.Now().Add(10 * time.Second); !served && time.Now().Before(deadline); {
+			served = greeted(addr)
+		}
+		if !served {
+			t.Errorf("fast %v: not served", fast)
+		}
+	}
+}
+
+// greeted reports whether the server answers to a request.
+func greeted(addr string) bool {
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "request")
+	var reply [5]byte
+	_, err = io.ReadFull(c, reply[:])
+	return err == nil && string(reply[:]) == "hello"
+}
+
+// TestTLSLateHandshakeIsNotComputed: many were before it, and its peer has
+// most likely left.
+func TestTLSLateHandshakeIsNotComputed(t *testing.T) {
+	var h handshakes
+	h.init(1)
+	h.timeout = 100 * time.Millisecond
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	one, err := h.begin(fds[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fds[0])
+	if _, err := unix.Write(fds[1], []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	h.turns <- struct{}{}
+	failed := make(chan error, 1)
+	go func() {
+		_, err := one.Read(make([]byte, 5))
+		failed <- err
+	}()
+	h.turns <- struct{}{} // another has its turn
+	<-time.After(2 * h.timeout)
+	<-h.turns
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("it goes on: %v", err)
+	}
+	<-h.turns
+	one.file.Close()
 }
 
 // TestTLSLayout: what crypto/tls has allocated for records is found, and taken
