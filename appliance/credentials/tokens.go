@@ -55,9 +55,9 @@ func (t *Tokens) Users() int { return len(*t.users.Load()) }
 // Check reports whether a user has this password. It looks at every user,
 // whatever it found.
 func (t *Tokens) Check(user, password []byte) bool {
-	given, found := t.digester.of(kindToken, user, password), 0
-	for i := range *t.users.Load() {
-		found |= subtle.ConstantTimeCompare(given[:], (*t.users.Load())[i][:])
+	given, users, found := t.digester.of(kindToken, user, password), *t.users.Load(), 0
+	for i := range users {
+		found |= subtle.ConstantTimeCompare(given[:], users[i][:])
 	}
 	return found != 0
 }

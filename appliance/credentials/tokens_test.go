@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -201,4 +203,39 @@ func FuzzAuthFile(f *testing.F) {
 			rest = rest[at+len(line):]
 		}
 	})
+}
+
+// TestCheckWhileReloaded: an attempt sees one list of users, while SIGHUP puts a
+// shorter one in its place. (It looked at the present one for each user, beyond its end.)
+func TestCheckWhileReloaded(t *testing.T) {
+	few, many := "foo:bar\n", "a:1\nb:2\nc:3\nd:4\ne:5\nf:6\ng:7\nfoo:bar\n"
+	name := write(t, many)
+	tokens, err := OpenTokens(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := make([]*[]digest, 2)
+	for i, text := range []string{few, many} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := tokens.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		lists[i] = tokens.users.Load()
+	}
+	var over atomic.Bool
+	var reloads sync.WaitGroup
+	reloads.Go(func() {
+		for i := 0; !over.Load(); i++ {
+			tokens.users.Store(lists[i%2])
+		}
+	})
+	for range 20_000 {
+		if !tokens.Check([]byte("foo"), []byte("bar")) {
+			t.Fatal("who is in both lists was not known")
+		}
+	}
+	over.Store(true)
+	reloads.Wait()
 }
