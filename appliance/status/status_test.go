@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -110,6 +111,29 @@ func node() (before, after *Reading) {
 		return r
 	}
 	return make(0), make(1)
+}
+
+// TestDocumented: docs/status.md names every field of the JSON.
+func TestDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/status.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"testdata/reading-panda.json", "testdata/report-panda.json", "testdata/report-since-start.json", "../cli/testdata/bench.json"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := regexp.MustCompile(`"(\w+)": `).FindAllStringSubmatch(string(text), -1)
+		if len(fields) < 40 {
+			t.Errorf("%s has %d fields", name, len(fields))
+		}
+		for _, f := range fields {
+			if !strings.Contains(string(doc), "`"+f[1]+"`") {
+				t.Errorf("%s: %s is not in docs/status.md", name, f[1])
+			}
+		}
+	}
 }
 
 // TestReading: what memcached says is understood, and JSON keeps its fields.
