@@ -76,7 +76,7 @@ func TestClients(t *testing.T) {
 				args := []string(nil)
 				port := ""
 				if d.datagram {
-					port = freePort(t)
+					port = freeDatagramPort(t)
 					args = []string{"-U", port, "-t", "1"} // of more threads, any may take the next datagram
 				}
 				s := start(t, p, args...)
@@ -265,7 +265,8 @@ func (d dialect) look(t *testing.T, s *server) {
 }
 
 // datagrams runs a client that only writes, by UDP, and reads by text what
-// became of it.
+// became of it. Whoever answers by text receives datagrams, too: a client whose first
+// one finds nobody is refused its second one.
 func (d dialect) datagrams(t *testing.T, s *server, program []string, port string) {
 	c := s.client(t)
 	c.send("set udp:counter 0 0 1\r\n5\r\nset udp:deleted 0 0 1\r\nx\r\n")
@@ -293,6 +294,22 @@ func (d dialect) datagrams(t *testing.T, s *server, program []string, port strin
 	c.expect("VALUE udp:value 77 11\r\nby datagram\r\nVALUE udp:added 0 8\r\none tail\r\nVALUE udp:counter 0 1\r\n7\r\nEND\r\n")
 	large := crossingPattern(1300)
 	c.expect(fmt.Sprintf("VALUE udp:large 0 %d\r\n%s\r\nEND\r\n", len(large), large))
+}
+
+// freeDatagramPort is a port of 127.0.0.1 at which nobody receives datagrams just
+// now. One that is free for connections may not be.
+func freeDatagramPort(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, port, err := net.SplitHostPort(c.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // crossingPattern is a value that the programs make, too.
