@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -14,30 +15,45 @@ type script []burst
 
 // A burst is a pipeline of commands, and how it is cut into writes.
 type burst struct {
-	commands []string // with places for keys' prefix and for CAS tokens
-	cuts     uint64   // seed of the cuts; 0: one write
+	commands []command
+	cuts     uint64 // seed of the cuts; 0: one write
+	binary   bool   // all packets; otherwise all lines
 }
 
-// In a command, \x1e stands for the prefix that keeps a sequence's keys apart
-// from all others', and \x1fN; for the Nth last CAS token that the server has
-// shown in this sequence.
+// A command is a request with places: \x1e for the prefix that keeps a sequence's
+// keys apart from all others', and \x1fN; for the Nth last CAS token that the
+// server has shown in this sequence.
+type command interface {
+	bytes(prefix string, tokens []string) []byte
+}
+
 const keyPrefix = "\x1e"
 
 var tokenPlace = regexp.MustCompile("\x1f(\\d+);")
 
+// A line is a command of the text protocol, with its data block.
+type line string
+
+func (l line) bytes(prefix string, tokens []string) []byte {
+	return []byte(withTokens(strings.ReplaceAll(string(l), keyPrefix, prefix), tokens))
+}
+
+// withTokens puts CAS tokens at their places.
+func withTokens(text string, tokens []string) string {
+	return tokenPlace.ReplaceAllStringFunc(text, func(place string) string {
+		n, _ := strconv.Atoi(strings.Trim(place, "\x1f;"))
+		if n >= len(tokens) {
+			return "1"
+		}
+		return tokens[len(tokens)-1-n]
+	})
+}
+
 // bytes is what a burst sends to a server that showed tokens.
 func (b burst) bytes(prefix string, tokens []string) []byte {
 	var out bytes.Buffer
-	for _, command := range b.commands {
-		command = strings.ReplaceAll(command, keyPrefix, prefix)
-		out.WriteString(tokenPlace.ReplaceAllStringFunc(command, func(place string) string {
-			n := 0
-			fmt.Sscanf(place[1:], "%d", &n)
-			if n >= len(tokens) {
-				return "1"
-			}
-			return tokens[len(tokens)-1-n]
-		}))
+	for _, c := range b.commands {
+		out.Write(c.bytes(prefix, tokens))
 	}
 	return out.Bytes()
 }
@@ -52,7 +68,11 @@ func generate(seed uint64, v version) script {
 	g := generator{rand.New(rand.NewPCG(seed, 1)), v}
 	var s script
 	for range 1 + g.IntN(6) {
-		s = append(s, g.burst())
+		if g.often(40) {
+			s = append(s, g.binaryBurst())
+		} else {
+			s = append(s, g.textBurst())
+		}
 	}
 	return s
 }
@@ -65,34 +85,48 @@ var (
 	}
 )
 
-func (g generator) burst() burst {
+func (g generator) textBurst() burst {
 	switch g.IntN(50) { // alone and uncut: what depends on what was read with it, or makes the original forget replies
 	case 0, 1:
-		return burst{commands: []string{g.longLine()}}
+		return texts(g.longLine())
 	case 2:
-		return burst{commands: []string{g.of("get ", "gets ", "gat 0 ") + g.of("", keyPrefix+"a ") + strings.Repeat("K", 251+g.IntN(20)) + g.eol(), g.line()}}
+		return texts(g.of("get ", "gets ", "gat 0 ")+g.of("", keyPrefix+"a ")+strings.Repeat("K", 251+g.IntN(20))+g.eol(), g.text())
 	case 3:
-		return burst{commands: []string{g.of("mg - q", "mg - v", "version", "delete "+keyPrefix+"a noreply") + "\r\nlru_crawler " +
-			g.of("metadump all", "metadump hash", "metadump 1", "metadump x", "mgdump all", "mgdump hash") + "\r\n"}}
+		return texts(g.of("mg - q", "mg - v", "version", "delete "+keyPrefix+"a noreply") + "\r\nlru_crawler " +
+			g.of("metadump all", "metadump hash", "metadump 1", "metadump x", "mgdump all", "mgdump hash") + "\r\n")
 	case 4:
-		return burst{commands: []string{g.of("GET / HTTP/1.1", "foo HTTP/1.0", "get HTTP/", "a HTTP/1.1 b") + g.eol(), g.line()}}
+		return texts(g.of("GET / HTTP/1.1", "foo HTTP/1.0", "get HTTP/", "a HTTP/1.1 b")+g.eol(), g.text())
 	}
 	var b burst
 	read := false
 	for range 1 + g.IntN(12) {
-		command := g.command()
-		if read && arithmetic.MatchString(command) {
+		text := g.command()
+		if read && arithmetic.MatchString(text) {
 			continue // whether it changes the item in place depends on the replies that hold it still
 		}
-		read = read || holding[g.version].MatchString(command)
-		b.commands = append(b.commands, command)
+		read = read || holding[g.version].MatchString(text)
+		b.commands = append(b.commands, line(text))
 	}
+	return g.cutting(b)
+}
+
+// texts is a burst of text in one write.
+func texts(all ...string) (b burst) {
+	for _, text := range all {
+		b.commands = append(b.commands, line(text))
+	}
+	return b
+}
+
+// cutting says how a burst is written, and whether the client goes away in the
+// middle of its last request.
+func (g generator) cutting(b burst) burst {
 	if g.IntN(2) == 0 {
 		b.cuts = 1 + g.Uint64N(1<<40)
 	}
-	if g.IntN(12) == 0 { // the client goes away in the middle of a request
-		last := b.commands[len(b.commands)-1]
-		b.commands[len(b.commands)-1] = last[:g.IntN(len(last))]
+	if g.IntN(12) == 0 {
+		last := len(b.commands) - 1
+		b.commands[last] = begun{b.commands[last], g.Float64()}
 	}
 	return b
 }
@@ -104,7 +138,7 @@ func (g generator) of(texts ...string) string { return texts[g.IntN(len(texts))]
 func (g generator) often(n int) bool { return g.IntN(100) < n }
 
 func (g generator) command() string {
-	text := g.line()
+	text := g.text()
 	// What is left of it may be stats, which nobody answers alike, or a walk over
 	// all items, which takes the original its time.
 	if g.often(4) && !strings.HasPrefix(text, "stats") && !strings.HasPrefix(text, "lru_crawler") {
@@ -113,7 +147,7 @@ func (g generator) command() string {
 	return text
 }
 
-func (g generator) line() string {
+func (g generator) text() string {
 	switch n := g.IntN(100); {
 	case n < 24:
 		return g.store()
@@ -429,4 +463,15 @@ func (g generator) mutate(text string) string {
 	default:
 		return text[:i] + g.of(" ", "0", "a", "\xff", "\n") + text[i+1:]
 	}
+}
+
+// A begun command is one whose client went away within it.
+type begun struct {
+	command
+	share float64 // of it that was sent
+}
+
+func (c begun) bytes(prefix string, tokens []string) []byte {
+	all := c.command.bytes(prefix, tokens)
+	return all[:int(c.share*float64(len(all)))]
 }

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"regexp"
@@ -35,8 +36,8 @@ func (m *masker) cas(token string) string {
 }
 
 // clone returns a masker that knows the same tokens.
-func (m *masker) clone() masker {
-	return masker{maps.Clone(m.names), slices.Clone(m.tokens)}
+func (m *masker) clone() *masker {
+	return &masker{maps.Clone(m.names), slices.Clone(m.tokens)}
 }
 
 // approximate marks a number of seconds.
@@ -73,6 +74,35 @@ func (m *masker) mask(replies []byte) string {
 		out.WriteString(strings.Join(words, " "))
 		body = min(body, len(rest))
 		out.Write(rest[:body])
+		replies = rest[body:]
+	}
+	return out.String()
+}
+
+// maskPackets rewrites a stream of replies of the binary protocol, a line each.
+func (m *masker) maskPackets(replies []byte) string {
+	var out strings.Builder
+	for len(replies) > 0 {
+		if len(replies) < headerSize || replies[0] != 0x81 {
+			fmt.Fprintf(&out, "no packet: %q\n", replies)
+			break
+		}
+		h, rest := replies[:headerSize], replies[headerSize:]
+		body, extras, key := int(binary.BigEndian.Uint32(h[atBody:])), int(h[atExtras]), int(binary.BigEndian.Uint16(h[atKeyLength:]))
+		if body > len(rest) || extras+key > body {
+			fmt.Fprintf(&out, "no whole packet: %q\n", replies)
+			break
+		}
+		k, v := string(rest[extras:extras+key]), string(rest[extras+key:body])
+		if h[1] == opStat && key > 0 {
+			v = strings.Join(statistic([]string{"STAT", k, v})[2:], " ")
+		}
+		token := "0"
+		if n := binary.BigEndian.Uint64(h[atCAS:]); n != 0 {
+			token = m.cas(strconv.FormatUint(n, 10))
+		}
+		fmt.Fprintf(&out, "%02x status=%02x%02x extras=%q key=%q value=%q type=%d opaque=%x cas=%s\n",
+			h[1], h[6], h[7], rest[:extras], k, v, h[5], h[atOpaque:atCAS], token)
 		replies = rest[body:]
 	}
 	return out.String()

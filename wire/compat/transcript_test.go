@@ -147,20 +147,20 @@ func state(t *testing.T, s *server, m *masker, input string) string {
 	var reply []byte
 	if !bytes.HasSuffix(text, []byte("\n")) { // more would end its line
 		c.Write(text)
-		reply, ended = readUntil(c, nil, quiet, nil)
+		reply, ended = readUntil(c, nil, textEnd, quiet, nil)
 		text = nil
 	}
 	if !ended {
-		c.Write(append(text, burstEnd...))
+		c.Write(append(text, textEnd.request...))
 		written := make(chan struct{})
 		close(written)
-		reply, ended = readUntil(c, reply, quiet, written)
+		reply, ended = readUntil(c, reply, textEnd, quiet, written)
 	}
-	m.mask(bytes.TrimSuffix(reply, []byte(burstEndReply)))
+	m.mask(bytes.TrimSuffix(reply, textEnd.reply))
 	switch {
 	case ended:
 		return "closed"
-	case bytes.HasSuffix(reply, []byte(burstEndReply)):
+	case bytes.HasSuffix(reply, textEnd.reply):
 		return "open"
 	}
 	return "waiting"
