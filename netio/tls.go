@@ -90,15 +90,8 @@ func (t *TLS) Event(fd int, e Events) {
 
 // room writes records that wait, and says what the Core is to know of it.
 func (t *TLS) room(c *TLSConn, e Events) Events {
-	if !t.flush(c) {
-		if c.ending == endBroken {
-			e |= Readable | Hangup
-		}
-		return e
-	}
-	if c.flags&tlsHeld != 0 {
-		c.flags &^= tlsHeld
-		e |= Readable
+	if !t.flush(c) && c.ending == endBroken {
+		e |= Readable | Hangup
 	}
 	return e
 }
@@ -362,8 +355,18 @@ func (t *TLS) flush(c *TLSConn) bool {
 			t.raw.CloseWrite(c.fd)
 		}
 		t.wantWrite(c)
+		t.release(c)
 	}
 	return true
+}
+
+// release has c read again if it was held.
+func (t *TLS) release(c *TLSConn) {
+	if c.flags&tlsHeld != 0 {
+		c.flags &^= tlsHeld
+		c.core.flags |= readable
+		t.Core.queue(c.core)
+	}
 }
 
 // wantWrite asks for an event when c can be written, if something waits for it.
