@@ -100,9 +100,11 @@ func (d *datagrams) Reply(dst []byte, nowMS int64) (n int, next wire.Next) {
 	return n, wire.More
 }
 
-// begin makes the session ready for a datagram.
+// begin makes the session ready for a datagram. Nothing of the one before is kept:
+// unlike a connection, a socket speaks both protocols by turns.
 func (s *session) begin(p Protocol) {
 	s.speak(p)
+	s.store = store{}
 	s.scanned, s.ending = 0, wire.BySession
 }
 

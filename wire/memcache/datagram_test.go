@@ -41,6 +41,22 @@ func TestLargeReply(t *testing.T) {
 	}
 }
 
+// TestTextBehindBinary: a value that comes by one protocol behind one that came by the
+// other. (ms was answered by the binary protocol, and its value's end as a command.)
+func TestTextBehindBinary(t *testing.T) {
+	c := newRig(t, Config{}).correspond()
+	for range 2 {
+		c.ask(framed(1, packetOf(codec.Set, storeExtras, "k", "value")))
+		c.want("ms k 2\r\nhi\r\nmg k v\r\n", "HD\r\n", "VA 2\r\nhi\r\n")
+		c.ask(framed(1, packetOf(codec.Append, noExtras, "k", "!")))
+		c.want("append k 0 0 1\r\n?\r\nget k\r\n", "STORED\r\n", "VALUE k 0 4\r\nhi!?\r\nEND\r\n")
+		c.want("ms k 2 q\r\nho\r\n")
+		if got := unframed(t, 1, c.ask(framed(1, packetOf(codec.Append, noExtras, "k", "!")))); len(got) != 1 || packetLen(got[0]) != len(got[0]) {
+			t.Errorf("append by the binary protocol: %q", got)
+		}
+	}
+}
+
 // TestReplyIsCutOff: a reply that is dropped half way leaves nothing to the next
 // datagram, nor does one that the next overtakes.
 func TestReplyIsCutOff(t *testing.T) {
