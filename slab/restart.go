@@ -19,12 +19,13 @@ import (
 //
 // Nothing that the file says is believed without its checksum. The metadata have
 // one, and those of the segments and the runs. A damaged segment begins empty
-// (restart_index.go). A run is checked when it is first looked at, or by a
+// (restart_load.go). A run is checked when it is first looked at, or by a
 // goroutine that goes over all of them at a gentle pace (restart_check.go); what
 // was in a damaged one is absent, and cleared away behind that (restart_scrub.go).
 //
 // The metadata are removed before anything of the arena changes: a process that
-// ends without Save leaves a file that the next one empties.
+// ends without Save leaves a file that the next one empties. A New that fails
+// before that, because the limit does not fit the file system, say, changes nothing.
 
 // Field is a line of the metadata that the store's user adds.
 type Field struct{ Name, Value string }
@@ -95,9 +96,6 @@ func (s *Store) openFile(c *Config) error {
 	if errors.Is(err, ErrMetadata) {
 		return fmt.Errorf("%s: %w", f.name+metadataSuffix, err) // somebody else's file is left alone
 	}
-	if err := f.consume(); err != nil {
-		return err
-	}
 	if err != nil {
 		s.restart.Reason = reasonDamaged
 		return nil
@@ -123,9 +121,14 @@ func (s *Store) refuseSaved(reason string) {
 	s.restart = Restart{Reason: reason}
 }
 
-// consume removes the metadata for good: not even a crash brings them back.
+// consume removes the metadata, if there are any, for good: not even a crash
+// brings them back.
 func (f *arenaFile) consume() error {
-	if err := os.Remove(f.name + metadataSuffix); err != nil {
+	err := os.Remove(f.name + metadataSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	return f.syncDirectory()

@@ -36,7 +36,19 @@ func TestTmpfsThatIsTooSmall(t *testing.T) {
 		t.Errorf("64 MB in 32 MB: %v", err)
 	}
 	r.config.LimitBytes = 24 << 20
-	r.close(r.open())
+	s := r.open()
+	set(t, s.Handle(0), "a", []byte("1"), Spec{})
+	r.save(s)
+	r.config.LimitBytes = 64 << 20
+	if _, err := New(r.config); !errors.Is(err, ErrFileSpace) {
+		t.Errorf("64 MB in 32 MB, saved: %v", err)
+	}
+	r.config.LimitBytes = 24 << 20
+	s = r.reopen() // what was refused has taken nothing away
+	if get(s.Handle(0), "a", testStartMS) == nil {
+		t.Error("the item is gone")
+	}
+	r.close(s)
 }
 
 // TestTmpfsThatFillsUp while it is used: the store is full with what it has, and

@@ -22,10 +22,15 @@ func (s *Store) openMapped(limit int64) (mapping, error) {
 			size = (limit + runSize - 1) &^ (runSize - 1)
 		}
 	}
-	if err := s.file.resize(size, s.saved == nil); err != nil {
+	if err := s.file.checkSpace(limit); err != nil {
 		return mapping{}, err
 	}
-	if err := s.file.checkSpace(limit); err != nil {
+	if s.saved == nil { // else openShards is the first that changes something
+		if err := s.file.consume(); err != nil {
+			return mapping{}, err
+		}
+	}
+	if err := s.file.resize(size, s.saved == nil); err != nil {
 		return mapping{}, err
 	}
 	return reserveFile(s.file, int(size))

@@ -66,7 +66,8 @@ func (s *Store) ownerLives(owner uint64) bool {
 }
 
 // sumRuns makes the checksums of all runs in use, on all cores. What nobody
-// will ever give back, since who had it is gone, is given back before.
+// will ever give back, since who had it is gone, is given back before; and behind
+// it, runs in which there is nothing then.
 func (s *Store) sumRuns(m *metadata, progress func(done, of int64)) {
 	const step = 64 // runs: 4 MB
 	var next, done atomic.Int64
@@ -93,7 +94,12 @@ func (s *Store) sumRuns(m *metadata, progress func(done, of int64)) {
 		})
 	}
 	all.Wait()
-	s.collect() // what has become wholly free
+	s.collect()
+	for id := range m.runs { // those that stand in no list, since all of them was out
+		if r := &s.arena.runs[id]; r.class < maxClasses && r.free == s.classes.cap[r.class] {
+			s.giveRun(uint32(id))
+		}
+	}
 }
 
 // sumRun is the checksum of a run in use, put in order.

@@ -24,8 +24,8 @@ func (c *restored) scrub() {
 	s.restoredTally.publish()
 	for id := range c.states {
 		if c.states[id].Load() == runDamaged {
+			c.states[id].Store(runChecked) // before somebody has it: what is new in it is found
 			s.giveRun(uint32(id))
-			c.states[id].Store(runChecked)
 		}
 	}
 }

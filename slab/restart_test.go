@@ -204,6 +204,50 @@ func TestRestart(t *testing.T) {
 	r.close(s)
 }
 
+// TestRestartOfReservations: what was reserved and never stored, of which whole
+// runs may consist, is free after the restart.
+func TestRestartOfReservations(t *testing.T) {
+	r := newRestarter(t, Config{Evict: true})
+	s := r.open()
+	items := storeAllKinds(t, s, 1000)
+	want := current(s)
+	for i := range 20 {
+		for _, size := range []int{15_000, 200_000, 100, 100} {
+			k := s.Handle(0).Key(0, fmt.Append(nil, "reserved", i))
+			if _, err := s.Handle(0).Reserve(&k, Spec{ValueLen: size, Evictable: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.save(s)
+	s = r.reopen()
+	if n := checkItems(t, s, items); n != 0 {
+		t.Errorf("%d of %d items are missing", n, len(items))
+	}
+	if got := current(s); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	awaitChecked(t, s)
+	checkMemory(t, s)
+	r.close(s)
+}
+
+// TestRestartWithAnotherSeed: the saved one holds, as the items lie by it.
+func TestRestartWithAnotherSeed(t *testing.T) {
+	r := newRestarter(t, Config{Evict: true, Seed: 1})
+	s := r.open()
+	set(t, s.Handle(0), "a", []byte("1"), Spec{})
+	r.save(s)
+	for _, seed := range []uint64{2, 0} {
+		r.config.Seed = seed
+		s = r.reopen()
+		if s.seed != 1 || get(s.Handle(0), "a", testStartMS) == nil {
+			t.Errorf("seed %d: it is %d, or the item is gone", seed, s.seed)
+		}
+		r.save(s)
+	}
+}
+
 // remove removes a key.
 func remove(h *Handle, key string) {
 	k := h.Key(0, []byte(key))

@@ -284,6 +284,9 @@ func (s *Store) openShards() error {
 		sh.index.setGrow()
 	}
 	if s.saved != nil {
+		if err := s.file.consume(); err != nil {
+			return err
+		}
 		s.restoreShards(s.saved)
 		s.saved = nil
 	}

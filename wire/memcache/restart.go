@@ -48,23 +48,22 @@ func (s *Server) State() []slab.Field {
 
 // restore takes what State said. Names of other versions are passed over.
 func (s *Server) restore(state []slab.Field) error {
+	take := map[string]func(n int64){
+		stateStarted: func(n int64) { s.env.StartedAtMS = n },
+		stateFlush:   s.flushSecond.Store,
+		stateOldest:  s.oldestMS.Store,
+		stateGID:     func(n int64) { s.trace.number.Store(uint64(n)) },
+		stateHash:    s.hashPowerMax.Store,
+	}
 	for _, f := range state {
+		if take[f.Name] == nil {
+			continue
+		}
 		n, err := strconv.ParseInt(f.Value, 10, 64)
 		if err != nil {
 			return fmt.Errorf("memcache: %s of the restart: %w", f.Name, err)
 		}
-		switch f.Name {
-		case stateStarted:
-			s.env.StartedAtMS = n
-		case stateFlush:
-			s.flushSecond.Store(n)
-		case stateOldest:
-			s.oldestMS.Store(n)
-		case stateGID:
-			s.trace.number.Store(uint64(n))
-		case stateHash:
-			s.hashPowerMax.Store(n)
-		}
+		take[f.Name](n)
 	}
 	return nil
 }
