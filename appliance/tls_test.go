@@ -175,6 +175,24 @@ func TestTLSListeners(t *testing.T) {
 	}
 }
 
+// TestTLSVerifyModes: which clients each ssl_verify_mode lets in.
+func TestTLSVerifyModes(t *testing.T) {
+	a := newAuthority(t, "authority")
+	a.issue("server")
+	ours, other := a.issue("client"), newAuthority(t, "other").issue("client")
+	const none, known, unknown = 1, 2, 4
+	for mode, admitted := range []int{none | known | unknown, none | known, known, known} {
+		n := start(t, fmt.Sprint(a.flags("server"), ",ssl_ca_cert=", a.file("ca.pem"), ",ssl_verify_mode=", mode))
+		for who, own := range map[int]*tls.Certificate{none: {}, known: &ours, unknown: &other} {
+			config := a.trusts()
+			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
+			if _, err := dialTLS(t, n.Addrs()[0], config); (err == nil) != (admitted&who != 0) {
+				t.Errorf("mode %d, client %d: %v", mode, who, err)
+			}
+		}
+	}
+}
+
 func TestTLSWithoutAuthorities(t *testing.T) {
 	a := newAuthority(t, "authority")
 	client := a.issue("server")

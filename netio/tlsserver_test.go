@@ -194,6 +194,42 @@ func TestTLSStopInHandshakes(t *testing.T) {
 	}
 }
 
+// TestTLSSlowReaders: many who ask for much and take nothing cost little, keep
+// nobody waiting, and get all of it when they take it after all.
+func TestTLSSlowReaders(t *testing.T) {
+	const readers, each = 60, 3
+	const most = readers * (128<<10 + 64<<10) // records of one write, and what they wait in
+	alloctest.SkipUnderRace(t)                // it is about memory
+	_, secure, _ := serveTLS(t, netio.Config{}, openToys(0))
+	slow := make([]*tls.Conn, readers)
+	for i := range slow {
+		slow[i] = dialTLS(t, secure, clientTLS())
+	}
+	before := heapNow()
+	script := strings.Repeat("big 6000000\n", each)
+	for _, c := range slow {
+		send(t, c, script)
+		if _, err := io.ReadFull(c, make([]byte, 10_000)); err != nil { // it has begun
+			t.Fatal(err)
+		}
+	}
+	other := dialTLS(t, secure, clientTLS())
+	for range 20 {
+		send(t, other, "echo hello\n")
+		if line, err := bufio.NewReader(other).ReadString('\n'); line != "hello\n" || err != nil {
+			t.Fatalf("%q, %v", line, err)
+		}
+	}
+	n := heapNow() - before
+	if t.Logf("%d bytes for each", n/readers); n > most {
+		t.Errorf("%d readers who do not read take %d bytes, want %d at most", readers, n, most)
+	}
+	rest := make([]byte, len(expected(script, newLedger(8<<20)))-10_000)
+	if _, err := io.ReadFull(slow[0], rest); err != nil {
+		t.Error(err)
+	}
+}
+
 // sealer is a client's socket that keeps what is written to it.
 type sealer struct {
 	net.Conn
