@@ -242,3 +242,14 @@ func (g generator) damage(p *packet) {
 		p.value += g.of("", "v", "\x80", strings.Repeat("\x80", 30))
 	}
 }
+
+// A begun packet is one whose client went away within it.
+type begun struct {
+	packet
+	share float64 // of it that was sent
+}
+
+func (p begun) bytes(prefix string, tokens []string) []byte {
+	all := p.packet.bytes(prefix, tokens)
+	return all[:int(p.share*float64(len(all)))]
+}

@@ -126,7 +126,12 @@ func (g generator) cutting(b burst) burst {
 	}
 	if g.IntN(12) == 0 {
 		last := len(b.commands) - 1
-		b.commands[last] = begun{b.commands[last], g.Float64()}
+		switch c := b.commands[last].(type) {
+		case line: // without the places filled in: two servers' tokens are not of one length
+			b.commands[last] = c[:g.IntN(max(len(c), 1))]
+		case packet:
+			b.commands[last] = begun{c, g.Float64()}
+		}
 	}
 	return b
 }
@@ -463,15 +468,4 @@ func (g generator) mutate(text string) string {
 	default:
 		return text[:i] + g.of(" ", "0", "a", "\xff", "\n") + text[i+1:]
 	}
-}
-
-// A begun command is one whose client went away within it.
-type begun struct {
-	command
-	share float64 // of it that was sent
-}
-
-func (c begun) bytes(prefix string, tokens []string) []byte {
-	all := c.command.bytes(prefix, tokens)
-	return all[:int(c.share*float64(len(all)))]
 }
