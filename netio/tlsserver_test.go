@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -118,6 +119,8 @@ func TestTLSGarbage(t *testing.T) {
 		_, _ = io.WriteString(c, garbage) // it may be closed before the end
 		if got, _ := io.ReadAll(c); len(got) > 7 {
 			t.Errorf("%.10q: answered %q", garbage, got)
+		} else if garbage[0] >= ' ' && garbage[0] <= '~' && len(got) > 0 { // memcached says nothing, too
+			t.Errorf("plain text %.10q: answered %q", garbage, got)
 		}
 		until(t, "counted", func() bool { return s.Transport().TLSHandshakeErrors == int64(i+1) })
 	}
@@ -156,6 +159,46 @@ func TestTLSStallingHandshakes(t *testing.T) {
 	if took := time.Since(before); took > patience/4 {
 		t.Errorf("Stop took %v", took)
 	}
+}
+
+// TestTLSRenegotiation: who wants to negotiate again is cut off; OpenSSL's client
+// takes memcached's refusal for the end, too.
+func TestTLSRenegotiation(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("not installed: openssl")
+	}
+	s, secure, _ := serveTLS(t, netio.Config{}, openToys(0))
+	other := dialTLS(t, secure, clientTLS())
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	client := exec.CommandContext(ctx, openssl, "s_client", "-tls1_2", "-connect", secure)
+	in, err := client.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.StdoutPipe()
+	if err == nil {
+		err = client.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(line string) { _, _ = io.WriteString(in, line) } // it may have ended
+	send("echo hello\n")
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		switch lines.Text() {
+		case "hello":
+			send("R\n")
+		case "RENEGOTIATING":
+			send("echo never\n")
+		case "never":
+			t.Error("it was served on")
+		}
+	}
+	_ = client.Wait() // however it ends
+	until(t, "counted", func() bool { return s.Transport().TLSRecordErrors == 1 })
+	expect(t, other, "echo a\n")
 }
 
 // recordedHello is what a client sends first.
