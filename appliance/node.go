@@ -147,6 +147,7 @@ func (n *Node) Stop(ctx context.Context) error { return n.end(ctx, n.net.Stop) }
 
 // end is Stop, and Leave: they differ in what becomes of the listeners.
 func (n *Node) end(ctx context.Context, endLoops func(context.Context) error) error {
+	n.pulse.rest()
 	if n.admin != nil {
 		n.admin.Detach()
 	}

@@ -21,6 +21,7 @@ type pulse struct {
 	started time.Time
 	beats   []beat
 	limit   time.Duration // hungAfter; tests have less patience
+	resting atomic.Bool   // no loop has to run any more
 }
 
 // beat has a cache line for itself: loops write them.
@@ -43,8 +44,16 @@ func (p *pulse) begin() {
 	}
 }
 
+// rest is called when the loops are told to end. What comes then, saving the memory
+// or waiting for a successor that takes it over, can last minutes, in which systemd
+// must not take the process for dead.
+func (p *pulse) rest() { p.resting.Store(true) }
+
 // hung names a loop that has not run for so long; nil: all run.
 func (p *pulse) hung(after time.Duration) error {
+	if p.resting.Load() {
+		return nil
+	}
 	now := time.Since(p.started)
 	for i := range p.beats {
 		if silent := now - time.Duration(p.beats[i].sinceNS.Load()); silent > after {
