@@ -188,7 +188,7 @@ func (t *Tree) PackageNames() (findings []string) {
 // topLevel is what may stand at the top, besides dot files: what
 // ARCHITECTURE.md maps, and the folders of later releases.
 var topLevel = strings.Fields(`
-	appliance netio slab wire disk cluster perf firmware internal docs
+	appliance netio slab wire disk cluster perf firmware packaging internal docs
 	README.md ARCHITECTURE.md Makefile LICENSE go.mod go.sum
 	bin panda-data`) // the last two are ignored by git: built, and served data
 
