@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -433,6 +434,47 @@ func TestTLSRefresh(t *testing.T) {
 		t.Errorf("%s is shown, want third", got)
 	}
 	exchange(t, old, "mn\r\n", "MN\r\n")
+}
+
+// TestTLSRefreshDropsNobody: connections are served, and others begin, while
+// certificates are read again and again.
+func TestTLSRefreshDropsNobody(t *testing.T) {
+	const clients, refreshes = 4, 30
+	a := newAuthority(t, "authority")
+	a.issue("server")
+	n := start(t, a.flags("server"))
+	ended := make(chan struct{})
+	var all sync.WaitGroup
+	for range clients {
+		c := mustDialTLS(t, n.Addrs()[0], a.trusts())
+		all.Go(func() {
+			reply := make([]byte, len("MN\r\n"))
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				if _, err := io.WriteString(c, "mn\r\n"); err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := io.ReadFull(c, reply); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range refreshes {
+		if i%2 == 0 {
+			n.reload()
+		} else {
+			exchange(t, mustDialTLS(t, n.Addrs()[0], a.trusts()), "refresh_certs\r\n", "OK\r\n")
+		}
+	}
+	close(ended)
+	all.Wait()
 }
 
 // TestTLSKeyOfRoot: files that could be read when the process started are good
