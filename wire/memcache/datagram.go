@@ -185,14 +185,15 @@ func (d *datagrams) send(p progress) bool {
 }
 
 // leaves reports whether memcached sends a reply at once, with those before it,
-// and not with those that follow it: the binary protocol's noop and errors, mn,
-// and what 1.6.18 answers to a get.
+// and not with those that follow it: the binary protocol's noop, and errors that name
+// no key; mn; and what 1.6.18 answers to a get.
 func (d *datagrams) leaves() bool {
 	b := d.out.Buf
 	switch {
 	case d.packets:
-		const opcode, status, noop = 1, 6, 0x0a
-		return len(b) > status+1 && (b[opcode] == noop || b[status]|b[status+1] != 0)
+		const opcode, key, status, noop = 1, 2, 6, 0x0a
+		failed := len(b) > status+1 && b[status]|b[status+1] != 0
+		return failed && b[key]|b[key+1] == 0 || len(b) > opcode && b[opcode] == noop
 	case bytes.HasPrefix(b, []byte("MN")):
 		return true
 	}
