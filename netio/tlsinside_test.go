@@ -166,7 +166,7 @@ func TestTLSLateHandshakeIsNotComputed(t *testing.T) {
 		failed <- err
 	}()
 	h.turns <- struct{}{} // another has its turn
-	<-time.After(2 * h.timeout)
+	<-time.After(2 * h.timeout) // its deadline passes
 	<-h.turns
 	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("it goes on: %v", err)
