@@ -15,7 +15,7 @@ func noArguments(example func(c *cobra.Command) string) cobra.PositionalArgs {
 		if err := switchValue(args, example(c)); err != nil {
 			return err
 		}
-		return fmt.Errorf("%s takes flags only, and %q is none", c.CommandPath(), args[0])
+		return fmt.Errorf("%s takes flags only, and %q is none", c.Name(), args[0])
 	}
 }
 

@@ -107,7 +107,7 @@ func (o *benchOptions) phase(ctx context.Context, stderr io.Writer, what string,
 	}
 	done := make(chan struct{})
 	var showing sync.WaitGroup
-	if terminal(stderr) {
+	if console.Terminal(stderr) {
 		showing.Go(func() { showPhase(stderr, what, loads[0].config.Duration, done) })
 	}
 	running.Wait()

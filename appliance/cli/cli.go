@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -54,6 +53,7 @@ func newRoot(code *int, stderr io.Writer) *cobra.Command {
 		Short:        "Panda Bear Database: one binary in the place of memcached, later of Redis and MySQL 5.5",
 		SilenceUsage: true,
 	}
+	root.SetErrPrefix("panda:") // as all else that is told
 	root.AddCommand(newServe(code, stderr), newMemcached(), newImport(code, stderr), newStatus(code, stderr), newBench(code, stderr), newUpgrade(code, stderr), newVersion())
 	return root
 }
@@ -78,14 +78,4 @@ func newVersion() *cobra.Command {
 
 		ValidArgsFunction: noFiles,
 	}
-}
-
-// terminal reports whether a person reads w.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pandabeardb/panda/appliance/config"
+	"github.com/pandabeardb/panda/appliance/console"
 	"github.com/pandabeardb/panda/appliance/warmup"
 )
 
@@ -118,7 +119,7 @@ func address(given string) (string, error) {
 // run imports, shows how far it is, and says at the end what was done.
 func (o *importOptions) run(ctx context.Context, stdout, stderr io.Writer) int {
 	var p warmup.Progress
-	show := newDisplay(&p, stderr, terminal(stderr))
+	show := newDisplay(&p, stderr, console.Terminal(stderr))
 	started := time.Now()
 	shown := make(chan struct{})
 	showing, stop := context.WithCancel(context.Background())

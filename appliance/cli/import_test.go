@@ -109,7 +109,7 @@ func TestImportFails(t *testing.T) {
 	check(64, "--connections wants 1 to 64", "--from", "a", "--connections", "65")
 	check(64, "--rate wants 0 or more", "--from", "a", "--rate", "-1")
 	check(64, "--to: an address is wanted", "--from", "a", "--to", "")
-	check(64, "panda import takes flags only, and \"b\" is none", "--from", "a", "b")
+	check(64, "panda: import takes flags only, and \"b\" is none", "--from", "a", "b")
 }
 
 // TestImportInterrupted: ctrl-C cancels the context.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pandabeardb/panda/appliance"
 	"github.com/pandabeardb/panda/appliance/config"
+	"github.com/pandabeardb/panda/appliance/console"
 )
 
 // configFiles are looked for, in this order, when --config names none.
@@ -111,7 +112,7 @@ func (o *serveOptions) run(c *cobra.Command, stderr io.Writer) int {
 	node.Version = version()
 	if node.LogFormat == "auto" {
 		node.LogFormat = "json"
-		if terminal(stderr) {
+		if console.Terminal(stderr) {
 			node.LogFormat = "text"
 		}
 	}

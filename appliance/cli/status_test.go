@@ -101,9 +101,10 @@ func TestArguments(t *testing.T) {
 	check(`"false" stands alone: the value of a switch stands behind an =, as in --evictions=false`, "serve", "--evictions", "false")
 	check("as in --tls=true", "serve", "--loops", "1", "--tls", "true")
 	check("as in --evictions=true", "serve", "true")
-	check("panda serve takes flags only, and \"fast\" is none", "serve", "fast")
+	check("panda: unknown flag: --fast", "bench", "--fast")
+	check("panda: serve takes flags only, and \"fast\" is none", "serve", "fast")
 	check("as in --overwrite=false", "import", "--overwrite", "false", "--from", "a")
-	check("panda import takes flags only", "import", "a", "b")
+	check("panda: import takes flags only", "import", "a", "b")
 }
 
 func TestLoopback(t *testing.T) {

@@ -153,6 +153,9 @@ func TestScreen(t *testing.T) {
 	if NewScreen(&b, environment).Live() {
 		t.Error("nor is a builder")
 	}
+	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil || Terminal(null) {
+		t.Error("nor is what drops everything", err)
+	}
 	live := &Screen{w: &b, fd: -1, live: true}
 	for range 2 {
 		if err := live.Draw(sample()); err != nil {

@@ -24,18 +24,28 @@ type Screen struct {
 
 // NewScreen makes one of a file. The environment says what its terminal can.
 func NewScreen(w io.Writer, getenv func(string) string) *Screen {
-	s := &Screen{w: w, fd: -1}
-	f, ok := w.(*os.File)
-	if !ok {
+	s := &Screen{w: w, fd: terminal(w)}
+	if s.fd < 0 {
 		return s
 	}
-	if _, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err != nil {
-		return s
-	}
-	s.fd = int(f.Fd())
 	s.live = getenv("TERM") != "" && getenv("TERM") != "dumb"
 	s.bold = s.live && getenv("NO_COLOR") == ""
 	return s
+}
+
+// Terminal reports whether a person reads w.
+func Terminal(w io.Writer) bool { return terminal(w) >= 0 }
+
+// terminal is w's descriptor; -1: it is no terminal.
+func terminal(w io.Writer) (fd int) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return -1
+	}
+	if _, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err != nil {
+		return -1
+	}
+	return int(f.Fd())
 }
 
 // Live reports whether pages can follow each other in one place.
