@@ -18,6 +18,7 @@ const clientLimit = 2 * time.Minute // for a client's tests; each takes a few se
 // TestPymemcache runs pymemcache's integration tests. The three that skip
 // themselves want TLS.
 func TestPymemcache(t *testing.T) {
+	t.Parallel()
 	python := peer(t, "python", "bin", "python")
 	p := subject(t, v1618)
 	find := exec.Command(python, "-c", "import pymemcache.test as t, os; print(os.path.dirname(t.__file__))")
@@ -43,6 +44,7 @@ func TestPymemcache(t *testing.T) {
 // socket and over TLS they start a program called memcached; over TCP they
 // insist on port 11211.
 func TestGomemcache(t *testing.T) {
+	t.Parallel()
 	module := peer(t, "gomemcache")
 	p := subject(t, v1618)
 	bin := t.TempDir()

@@ -48,9 +48,8 @@ var dialects = []dialect{
 }
 
 const (
-	dialectsParallel = 4 // at a time: most wait for an item's expiry
-	ownValue         = "'s own"
-	crossingSize     = 400_000 // more than memcached puts in one chunk of a slab
+	ownValue     = "'s own"
+	crossingSize = 400_000 // more than memcached puts in one chunk of a slab
 )
 
 // versus runs a test against the original, if it is here, and against us.
@@ -65,13 +64,10 @@ func versus(t *testing.T, test func(t *testing.T, p program)) {
 // TestClients runs the clients that need no password.
 func TestClients(t *testing.T) {
 	t.Parallel()
-	slots := make(chan struct{}, dialectsParallel)
 	for _, d := range dialects {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			command := d.command(t)
-			slots <- struct{}{}
-			defer func() { <-slots }()
 			versus(t, func(t *testing.T, p program) {
 				args := []string(nil)
 				port := ""

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,12 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts from the orig
 // buildDir is where panda is built, once per run of the tests.
 var buildDir string
 
+// parallel is how many of the tests that may run beside others do: most wait, for
+// an item's expiry or a thread of the original, and some load a core.
+const parallel = 4
+
 func TestMain(m *testing.M) {
+	flag.Set("test.parallel", strconv.Itoa(parallel)) // whoever gives -parallel has the last word
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "panda-compat-")
 	if err != nil {

@@ -15,9 +15,8 @@ import (
 )
 
 const (
-	suiteParallel = 2                // test files at a time: most wait, some load a core
-	suiteLimit    = 2 * time.Minute  // for one file; the slowest takes 25 s
-	suiteTrial    = 20 * time.Second // for one that need not pass: some wait for a reply that does not come
+	suiteLimit = 2 * time.Minute  // for one file; the slowest takes 25 s
+	suiteTrial = 20 * time.Second // for one that need not pass: some wait for a reply that does not come
 )
 
 // A suiteFile is a line of testdata/suite.txt.
@@ -55,13 +54,13 @@ func readSuiteList(t *testing.T) (files []suiteFile) {
 // With PANDA_COMPAT_ALL set, the files that need not pass run too, and what
 // they did is printed.
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	perl := tool(t, "perl")
 	source := peer(t, "memcached-1.6.18", "t")
 	work := suiteWork(t, source)
 	all := os.Getenv("PANDA_COMPAT_ALL") != ""
 
 	listed := map[string]bool{}
-	slots := make(chan struct{}, suiteParallel)
 	for _, file := range readSuiteList(t) {
 		listed[file.name] = true
 		if file.standing != "pass" && !all {
@@ -69,8 +68,6 @@ func TestSuite(t *testing.T) {
 		}
 		t.Run(file.name, func(t *testing.T) {
 			t.Parallel()
-			slots <- struct{}{}
-			defer func() { <-slots }()
 			result := runSuiteFile(t, perl, work, file)
 			switch {
 			case file.standing != "pass":
