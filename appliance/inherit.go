@@ -188,7 +188,8 @@ func (n *Node) listenGiven() (activated bool, err error) {
 }
 
 // security is how a foreign socket's connections are protected: as its name
-// says, else as the listener with its port, else as ssl_verify_mode says.
+// says, else as the listener with its address, else as ssl_verify_mode says. A
+// listener that only has the same port may be plain text for this host.
 func (n *Node) security(g *givenSocket) config.Security {
 	switch {
 	case n.config.TLS == nil || g.network == "unix" || g.name == namePlain:
@@ -198,9 +199,8 @@ func (n *Node) security(g *givenSocket) config.Security {
 	case g.name == nameMTLS:
 		return config.MutualTLS
 	}
-	_, port, _ := net.SplitHostPort(g.address)
 	for _, l := range n.config.Listeners {
-		if strconv.Itoa(l.Port) == port {
+		if net.JoinHostPort(l.Host, strconv.Itoa(l.Port)) == g.address {
 			return l.Security
 		}
 	}

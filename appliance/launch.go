@@ -41,6 +41,7 @@ type launch struct {
 	manager  *manager    // systemd, or who speaks as it does; nil: none
 	watchdog string      // WATCHDOG_USEC, for the next process
 	unit     bool        // started by systemd as a unit's main process
+	anew     bool        // the process has started itself anew: it is a daemon already, if it is to be one
 }
 
 // readLaunch takes what concerns the start out of the environment. What it is
@@ -65,6 +66,7 @@ func readLaunch() (*launch, error) {
 	l.manager = newManager(os.Getenv("NOTIFY_SOCKET"))
 	l.manager.watch(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"), os.Getpid())
 	l.watchdog = os.Getenv("WATCHDOG_USEC")
+	l.anew = os.Getenv(envAgain) != ""
 	for _, name := range ownVariables {
 		os.Unsetenv(name)
 	}

@@ -14,13 +14,14 @@ import (
 // bound (MEMCACHED_PORT_FILENAME). What goes wrong with them is said, and is no
 // reason not to serve.
 
-// writePIDFile is -P. A successor finds the process in it that it succeeds.
+// writePIDFile is -P. A successor finds the process in it that it succeeds, and
+// who has started anew finds itself.
 func (p *process) writePIDFile() {
 	name := p.config.PIDFile
 	if name == "" {
 		return
 	}
-	if old, err := os.ReadFile(name); err == nil && !p.launch.parent.inUpgrade() {
+	if old, err := os.ReadFile(name); err == nil && !p.launch.parent.inUpgrade() && !p.launch.anew {
 		pid, err := strconv.Atoi(strings.TrimSpace(string(old)))
 		if err == nil && pid > 0 && syscall.Kill(pid, 0) == nil {
 			p.complain(fmt.Sprintf("WARNING: The pid file contained the following (running) pid: %d", pid),

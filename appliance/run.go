@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -34,7 +36,7 @@ func Run(c config.Config, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "panda: %v\n", err)
 		return config.ExitOSError
 	}
-	if c.Daemon && l.parent == nil {
+	if c.Daemon && l.parent == nil && !l.anew {
 		return l.daemonize(stderr)
 	}
 	p := &process{config: c, launch: l, stderr: stderr, signals: make(chan os.Signal, 4)}
@@ -166,13 +168,13 @@ func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar, l *launc
 
 // logStart says what was started, and where it can be reached.
 func (n *Node) logStart() {
-	c := &n.config
+	c, hosts := &n.config, n.hosts()
 	warnMemory(n.log, c.Memcache.Settings.MaxBytes, memoryBounds())
 	switch {
 	case c.Authenticated(): // openCredentials says so
-	case c.Public():
+	case slices.ContainsFunc(hosts, func(a netip.Addr) bool { return !a.IsLoopback() }):
 		n.log.Warn("listening beyond loopback without authentication: everyone who reaches this port can read and write everything; -l 127.0.0.1 restricts it")
-	case len(c.Listeners) > 0:
+	case len(hosts) > 0:
 		n.log.Info("listening on loopback only, since there is no authentication; -l (--listen) opens it to other hosts")
 	}
 	for _, addr := range n.Addrs() {
@@ -184,6 +186,17 @@ func (n *Node) logStart() {
 	set := &c.Memcache.Settings
 	n.log.Info("started", "version", c.Version, "pid", os.Getpid(), "config", c.File, "loops", c.Loops,
 		"memory_bytes", set.MaxBytes, "evictions", set.Evictions, "connections", c.Clients, "compat", c.Memcache.Compat.Version())
+}
+
+// hosts are the IP addresses that are listened on: of the configuration, or
+// systemd's.
+func (n *Node) hosts() (list []netip.Addr) {
+	for _, a := range n.addrs {
+		if bound, err := netip.ParseAddrPort(a.String()); err == nil { // no path
+			list = append(list, bound.Addr().Unmap())
+		}
+	}
+	return list
 }
 
 // startCode is the exit code of a node that did not start, memcached's.

@@ -235,6 +235,47 @@ func TestSocketActivation(t *testing.T) {
 	}
 }
 
+// TestActivatedSocketsAreProtected: a socket of systemd is as its name says, or as
+// the listener with its address; one that has nothing but the port of a listener
+// without TLS has TLS.
+func TestActivatedSocketsAreProtected(t *testing.T) {
+	n := &Node{config: config.Config{TLS: &config.TLS{}, Listeners: []config.Listener{
+		{Host: "127.0.0.1", Port: 11211, Security: config.PlainText},
+		{Host: "::1", Port: 11212, Security: config.MutualTLS},
+	}}}
+	for _, c := range []struct {
+		name, network, address string
+		want                   config.Security
+	}{
+		{"panda.socket", "tcp4", "127.0.0.1:11211", config.PlainText},
+		{"panda.socket", "tcp4", "10.0.0.5:11211", config.PolicyTLS},
+		{"panda.socket", "tcp6", "[::1]:11212", config.MutualTLS},
+		{"btls", "tcp4", "127.0.0.1:11211", config.ServerTLS},
+		{"mtls", "tcp4", "127.0.0.1:11211", config.MutualTLS},
+		{"notls", "tcp4", "10.0.0.5:11211", config.PlainText},
+		{"panda.socket", "unix", "/run/s", config.PlainText},
+	} {
+		if got := n.security(&givenSocket{name: c.name, network: c.network, address: c.address}); got != c.want {
+			t.Errorf("%s at %s %s: %d, want %d", c.name, c.network, c.address, got, c.want)
+		}
+	}
+}
+
+// TestActivatedSocketsAreWarnedOf: systemd's addresses are what others reach, not
+// those of the configuration, which are not bound.
+func TestActivatedSocketsAreWarnedOf(t *testing.T) {
+	for address, want := range map[string]string{"127.0.0.1:0": "listening on loopback only", "0.0.0.0:0": "listening beyond loopback"} {
+		l := listenLoopback(t, "tcp4", address)
+		r := activated(t, exec.Command(program(t, "panda"), "serve", "--port", "-1", "--admin", "", "--log-format", "text"), "", l)
+		until(t, want, func() bool { return strings.Contains(r.stderr.String(), want) })
+		r.Process.Signal(syscall.SIGTERM)
+		r.exit(t)
+		if printed := r.stderr.String(); strings.Count(printed, "msg=\"listening") != 1 {
+			t.Errorf("%s: %s", address, printed)
+		}
+	}
+}
+
 // TestSocketsThatAreNone are refused by name.
 func TestSocketsThatAreNone(t *testing.T) {
 	null, err := os.Open(os.DevNull)

@@ -262,6 +262,30 @@ func TestUpgradeThatFailsAfterSaving(t *testing.T) {
 	upgradeTo(t, r.Process.Pid) // and can be upgraded
 }
 
+// TestDaemonThatStartsAnew is the daemon that it was: the process stays, in its
+// session, and in its pid file.
+func TestDaemonThatStartsAnew(t *testing.T) {
+	needUpgrades(t)
+	pid, address, pidFile := startDaemon(t, "-e", filepath.Join(t.TempDir(), "memory"))
+	binary := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho memory >&3\nread go <&3\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if code, printed := askUpgrade(t, "--pid", strconv.Itoa(pid), "--binary", binary); code != 1 {
+		t.Errorf("exit code %d: %s", code, printed)
+	}
+	if got := serverPID("tcp", address); got != pid {
+		t.Errorf("process %d serves, not %d", got, pid)
+	}
+	if text, err := os.ReadFile(pidFile); string(text) != strconv.Itoa(pid)+"\n" {
+		t.Errorf("the pid file says %q (%v), not %d", text, err, pid)
+	}
+	endProcess(t, pid)
+	if _, err := os.Lstat(pidFile); !os.IsNotExist(err) {
+		t.Errorf("the pid file is still there (%v)", err)
+	}
+}
+
 // TestUpgradeIsForTheNodesOwnUser: others are refused, and may not pretend to be a node.
 func TestUpgradeIsForTheNodesOwnUser(t *testing.T) {
 	needUpgrades(t)
