@@ -151,7 +151,7 @@ func TestTLSStallingHandshakes(t *testing.T) {
 			t.Fatalf("%q, %v", line, err)
 		}
 	}
-	pingPong(t, plain, 10)
+	expect(t, dial(t, "tcp", plain), "echo a\n")
 	before := time.Now()
 	if err := s.Stop(context.Background()); err != nil {
 		t.Error(err)
