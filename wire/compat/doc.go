@@ -20,6 +20,7 @@
 //   - watch_test.go: what watchers are told, line for line (testdata/watch-*.txt).
 //   - differential_test.go: seeded random sequences sent to memcached 1.6.18
 //     and to us.
+//   - datagram_test.go: seeded random datagrams, likewise.
 //   - hostile_test.go: peers that are slow, vanish, or push without reading.
 //   - mode_test.go: what single flags change.
 //
@@ -40,6 +41,7 @@
 //   - PANDA_COMPAT_SEQUENCES, PANDA_COMPAT_SEED: how many sequences the
 //     differential test runs (1,000), and the seed it begins at; a hundred
 //     thousand take an hour and want -timeout 0.
+//   - PANDA_COMPAT_DATAGRAMS: how many datagrams are sent (3,000).
 //   - PANDA_COMPAT_ALL: the files of the suite that need not pass run too, and
 //     what they did is printed.
 //
