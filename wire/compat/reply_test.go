@@ -89,20 +89,27 @@ func (m *masker) maskPackets(replies []byte) string {
 		}
 		h, rest := replies[:headerSize], replies[headerSize:]
 		body, extras, key := int(binary.BigEndian.Uint32(h[atBody:])), int(h[atExtras]), int(binary.BigEndian.Uint16(h[atKeyLength:]))
-		if body > len(rest) || extras+key > body {
+		if extras+key > min(body, len(rest)) {
 			fmt.Fprintf(&out, "no whole packet: %q\n", replies)
 			break
-		}
-		k, v := string(rest[extras:extras+key]), string(rest[extras+key:body])
-		if h[1] == opStat && key > 0 {
-			v = strings.Join(statistic([]string{"STAT", k, v})[2:], " ")
 		}
 		token := "0"
 		if n := binary.BigEndian.Uint64(h[atCAS:]); n != 0 {
 			token = m.cas(strconv.FormatUint(n, 10))
 		}
-		fmt.Fprintf(&out, "%02x status=%02x%02x extras=%q key=%q value=%q type=%d opaque=%x cas=%s\n",
-			h[1], h[6], h[7], rest[:extras], k, v, h[5], h[atOpaque:atCAS], token)
+		k, v := string(rest[extras:extras+key]), rest[extras+key:min(body, len(rest))]
+		if h[1] == opStat && key > 0 {
+			v = []byte(strings.Join(statistic([]string{"STAT", k, string(v)})[2:], " "))
+		}
+		value := fmt.Sprintf("%q\n", v)
+		if body > len(rest) { // the beginning of what the whole value would be
+			value = strings.TrimSuffix(value, "\"\n")
+		}
+		fmt.Fprintf(&out, "%02x status=%02x%02x type=%d opaque=%x cas=%s extras=%q key=%q value=%s",
+			h[1], h[6], h[7], h[5], h[atOpaque:atCAS], token, rest[:extras], k, value)
+		if body > len(rest) {
+			break
+		}
 		replies = rest[body:]
 	}
 	return out.String()
