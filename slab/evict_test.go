@@ -32,10 +32,24 @@ func TestRefusedLargeValueMovesNothing(t *testing.T) {
 	}
 }
 
+// fillHot fills a store with items that were all read often.
+func fillHot(t *testing.T, h *Handle) {
+	t.Helper()
+	n := 0
+	for v := value(1, 100); n%100 != 0 || h.s.Stats().Evictions == 0; n++ {
+		set(t, h, fmt.Sprint(n), v, Spec{Evictable: true})
+	}
+	for range 3 {
+		for i := range n {
+			get(h, fmt.Sprint(i), testStartMS)
+		}
+	}
+}
+
 // TestFixedItemsStallNobody: where nothing may go, a search ends early.
 func TestFixedItemsStallNobody(t *testing.T) {
 	for _, n := range []int{20, 100, 22_000} {
-		s := newStore(t, Config{LimitBytes: 32 << 20, Loops: 1, Evict: true})
+		s := newStore(t, Config{LimitBytes: 8 << 20, Loops: 1, Evict: true}) // some times what a search may look at
 		h := s.Handle(0)
 		count := fillUp(t, h, "a", n, Spec{})
 		for i := range 3 {
@@ -92,17 +106,9 @@ func TestSmallerLimitWithoutEviction(t *testing.T) {
 
 // TestLargeValueAmongHotItems: a value of many runs does not wait for each of them.
 func TestLargeValueAmongHotItems(t *testing.T) {
-	s := newStore(t, Config{LimitBytes: 32 << 20, Loops: 1, Evict: true})
+	s := newStore(t, Config{LimitBytes: 16 << 20, Loops: 1, Evict: true})
 	h := s.Handle(0)
-	n := 0
-	for ; s.Stats().Evictions == 0; n++ {
-		set(t, h, fmt.Sprint(n), value(1, 100), Spec{Evictable: true})
-	}
-	for range 3 {
-		for i := range n {
-			get(h, fmt.Sprint(i), testStartMS)
-		}
-	}
+	fillHot(t, h)
 	v := value(2, 1<<20)
 	_, chunks := looks(s, func() { set(t, h, "large", v, Spec{Evictable: true}) })
 	if evicted := 20 * 500; chunks > reservePatience+patienceChunks+evicted {

@@ -471,17 +471,9 @@ func TestLoopsWithMemoryOfTheirOwn(t *testing.T) {
 }
 
 func TestHotItemsStallNobody(t *testing.T) {
-	s := newStore(t, Config{LimitBytes: 32 << 20, Loops: 1, Evict: true})
+	s := newStore(t, Config{LimitBytes: 16 << 20, Loops: 1, Evict: true})
 	h := s.Handle(0)
-	n := 0
-	for ; s.Stats().Evictions == 0; n++ {
-		set(t, h, fmt.Sprint(n), value(1, 100), Spec{Evictable: true})
-	}
-	for range 3 {
-		for i := range n {
-			get(h, fmt.Sprint(i), testStartMS)
-		}
-	}
+	fillHot(t, h)
 	victims := s.arena.victims
 	set(t, h, "new", value(1, 1000), Spec{Evictable: true})
 	if looked := s.arena.victims - victims; looked > 2*reclaimPatience {
