@@ -146,10 +146,7 @@ func TestGroupStatsAgainstWalk(t *testing.T) {
 	for _, evict := range []bool{true, false} {
 		t.Run(fmt.Sprintf("evict=%v", evict), func(t *testing.T) {
 			s := newStore(t, Config{LimitBytes: 4 << 20, Loops: 3, Evict: evict, Groups: testGroups})
-			ops := 10_000
-			if testing.Short() {
-				ops = 2_000
-			}
+			ops := modelOps(10_000)
 			for round := range 3 {
 				var wg sync.WaitGroup
 				for i := range 3 {
