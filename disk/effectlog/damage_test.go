@@ -1,0 +1,157 @@
+package effectlog
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/dio/diotest"
+	"github.com/pandabeardb/panda/internal/invariant"
+)
+
+// damaged is a log with one bit flipped.
+func damaged(t *testing.T, disk *diotest.FS, name string, offset int64, bit int) *diotest.FS {
+	t.Helper()
+	kept := diotest.Tears(0)[2]
+	after := disk.Crash(kept)
+	f, err := after.Open(name, 0)
+	must(t, err)
+	b := make([]byte, 1)
+	must(t, second(f.ReadAt(b, offset)))
+	b[0] ^= 1 << bit
+	must(t, second(f.WriteAt(b, offset)))
+	return after
+}
+
+// Every flipped bit of a log that was closed is noticed, and the error says where it
+// is, to the frame or record. Salvaging, what is in other frames is there. In the very
+// end it makes a log that was closed one that was interrupted, and nothing is lost.
+func TestBitFlips(t *testing.T) {
+	trials := 10_000
+	if testing.Short() || invariant.On {
+		trials = 500
+	}
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 90))
+	must(t, w.Close())
+	infos, err := disk.List(".")
+	must(t, err)
+	random := rand.New(rand.NewPCG(1, 2))
+	for range trials {
+		file := infos[random.IntN(len(infos))]
+		offset, bit := random.Int64N(file.Size()), random.IntN(8)
+		after := damaged(t, disk, file.Name(), offset, bit)
+		tail, last, err := readAll(after, ReadOptions{})
+		if err == nil && tail.Torn != nil && last == 90 {
+			err = tail.Torn
+		}
+		var damage *DamageError
+		if !errors.As(err, &damage) {
+			t.Fatalf("%s, offset %d, bit %d: %v", file.Name(), offset, bit, err)
+		}
+		if damage.File != file.Name() || damage.Offset > offset {
+			t.Fatalf("%s, offset %d, bit %d: found at %v", file.Name(), offset, bit, damage)
+		}
+		if lost := salvage(t, after); lost > 1 || lost > 0 && tail.Torn != nil {
+			t.Fatalf("%s, offset %d, bit %d: %d epochs are lost", file.Name(), offset, bit, lost)
+		}
+	}
+}
+
+// salvage is how many of the 90 epochs are not there as they were written.
+func salvage(t *testing.T, disk *diotest.FS) int {
+	t.Helper()
+	told := 0
+	var epochs []Epoch
+	_, err := Read(disk, ".", ReadOptions{Salvage: func(*DamageError) { told++ }}, func(b *Batch) error {
+		epochs = append(epochs, b.Epoch)
+		return sameRecords(b)
+	})
+	must(t, err)
+	if told == 0 && len(epochs) < 90 {
+		t.Error("nothing was said to be salvaged around")
+	}
+	if !slices.IsSorted(epochs) || len(slices.Compact(epochs)) != len(epochs) {
+		t.Errorf("epochs %v", epochs)
+	}
+	return 90 - len(epochs)
+}
+
+// A log that was not closed has a torn end, if it is behind what was durable; a place
+// before that is damage.
+func TestTornOrDamaged(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	var offsets []int64
+	for epoch := Epoch(1); epoch <= 10; epoch++ {
+		offsets = append(offsets, w.offset)
+		must(t, writeEpochs(w, epoch, epoch))
+		if epoch == 6 {
+			must(t, w.Sync())
+		}
+	}
+	for epoch := Epoch(1); epoch <= 10; epoch++ {
+		_, last, err := readAll(damaged(t, disk, "0000000000000001.log", offsets[epoch-1]+70, 3), ReadOptions{})
+		var damage *DamageError
+		switch {
+		case epoch <= 6 && !errors.As(err, &damage):
+			t.Errorf("damage in the durable epoch %d: up to %d, %v", epoch, last, err)
+		case epoch <= 6 && damage.Offset != offsets[epoch-1]+frameHead:
+			t.Errorf("damage at %d is found at %v", offsets[epoch-1]+70, err)
+		case epoch > 6 && (err != nil || last != epoch-1):
+			t.Errorf("a torn epoch %d: up to %d, %v", epoch, last, err)
+		}
+	}
+}
+
+func TestMissingParts(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 90))
+	must(t, w.Close())
+	kept := diotest.Tears(0)[2]
+	for name, harm := range map[string]func(*diotest.FS) error{
+		"no first segment":  func(d *diotest.FS) error { return d.Remove("0000000000000001.log") },
+		"no second segment": func(d *diotest.FS) error { return d.Remove("0000000000000002.log") },
+		"exchanged segments": func(d *diotest.FS) error {
+			return errors.Join(d.Rename("0000000000000001.log", "x"),
+				d.Rename("0000000000000002.log", "0000000000000001.log"), d.Rename("x", "0000000000000002.log"))
+		},
+		"a short segment": func(d *diotest.FS) error { return truncate(d, "0000000000000001.log", 5*dio.BlockSize) },
+		"no end": func(d *diotest.FS) error {
+			return truncate(d, "0000000000000001.log", int64(len(readFile(t, d, "0000000000000001.log")))-dio.BlockSize)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := disk.Crash(kept)
+			must(t, harm(after))
+			var damage *DamageError
+			if _, last, err := readAll(after, ReadOptions{}); !errors.As(err, &damage) {
+				t.Errorf("up to %d, %v", last, err)
+			}
+		})
+	}
+	after := disk.Crash(kept)
+	f, err := after.Open("0000000000000002.log", 0)
+	must(t, err)
+	head := readFile(t, after, "0000000000000002.log")[:dio.BlockSize]
+	head[12]++ // the version
+	reseal(head)
+	must(t, second(f.WriteAt(head, 0)))
+	for _, options := range []ReadOptions{{}, {Salvage: func(*DamageError) {}}} {
+		if _, _, err := readAll(after, options); !errors.Is(err, ErrVersion) {
+			t.Errorf("a segment of a later version: %v", err)
+		}
+	}
+}
+
+func truncate(disk *diotest.FS, name string, size int64) error {
+	f, err := disk.Open(name, 0)
+	if err != nil {
+		return err
+	}
+	return f.Truncate(size)
+}

@@ -1,0 +1,69 @@
+// Package effectlog is the log of a keyspace's effects: records in frames, frames in
+// segments. It knows files, not the keyspace.
+//
+// # Where it sits
+//
+// The engine of a durable keyspace gives a Writer what the loops have collected, and
+// plays Read's batches back at the next start. It calls disk/dio.
+//
+// # Types
+//
+//   - Record: one effect, the state after it. AppendRecord, ParseRecord: its codec.
+//   - Writer: appends epochs, makes them durable, begins segments and forgets them.
+//   - Read: visits the log; Tail: where it ends; Repair: ends it there for good.
+//   - DamageError: the file, the offset and the record that cannot be believed.
+//
+// # Ownership
+//
+// A Writer has one goroutine, and borrows chunks until Write returns. A Batch is its
+// visitor's until the visitor returns.
+//
+// # Invariants
+//
+//  1. What Read visits is whole epochs, all of them up to Tail.Epoch, in order.
+//  2. Every epoch that Durable has named is among them.
+//  3. Only the last segment may have a torn end: segments are ended durably before
+//     the next is made, and Repair ends the last before a Writer goes on.
+//  4. An epoch stands in one segment. Within an epoch, effects of one slot may stand
+//     in any order: their stamps tell it.
+//  5. A place that is not whole is torn only if nothing behind it was written when more
+//     was durable than what is before it. Otherwise it is damage, and an error.
+//
+// # Layout
+//
+// Numbers are little-endian. A segment, <serial>.log:
+//
+//	block   4096   magic "PNDALOG1", CRC-32C of the rest 4, version 4, serial 8,
+//	               identity 8, first epoch 8, zeros
+//	frames         each from a multiple of 4096 on, zeros behind its records
+//	zeros          what is allocated and not written
+//
+//	frame     64   magic "PNDFRAM1", CRC-32C of the rest 4, bytes of records 4, identity
+//	               of the segment 8, epoch 8, durable epoch 8, records 4, flags 4 (1: the
+//	               epoch ends, 2: the segment ends), zeros 16
+//	records
+//
+//	record     4   CRC-32C of the rest
+//	           4   bytes of it all
+//	           1   kind: 1 set, 2 touch, 3 delete, 4 expire, 5 evict, 6 flush
+//	           1   type of the value: 0 bytes
+//	           2   fields: 1 expiry, 2 CAS, 4 flags, 8 bits, 16 database
+//	           4   length of the key
+//	           8   slot sequence << 14 | slot
+//	               expiry 8 (milliseconds since 1970), CAS 8, flags 4, bits 4, database 4:
+//	               those that fields has
+//	               key, value
+//
+// Effects of several slots that are one command will be one record of another kind,
+// which names them all.
+//
+// # Limits
+//
+// A value of 1 GiB; a frame of 8 MiB unless one record is larger, which is also what a
+// reader keeps in memory, beside an epoch of several frames.
+//
+// # Tests
+//
+// crash_test.go ends a writer at each of its calls, with each tear; damage_test.go flips
+// bits. FuzzRecord and FuzzRead; `go test -run TestLayout -rewrite` writes testdata anew.
+package effectlog

@@ -1,0 +1,338 @@
+package effectlog
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/dio/diotest"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write testdata/*.txt anew")
+
+// sample is record number i of an epoch: every kind and field in turn, values of all
+// sizes.
+func sample(epoch Epoch, i int) Record {
+	r := Record{
+		Kind:  Kind(1 + i%6),
+		Stamp: uint64(epoch)<<14 | uint64(i),
+		Key:   fmt.Appendf(nil, "key:%d:%d", epoch, i),
+	}
+	if i%2 == 1 {
+		r.ExpiryMS, r.Flags = 1_800_000_000_000+int64(i), uint32(i)
+	}
+	if i%3 == 1 {
+		r.CAS, r.Bits, r.DB = 1<<63|uint64(i), 7, 15
+	}
+	if r.Kind == KindSet {
+		r.Value = bytes.Repeat([]byte{byte('a' + epoch%26)}, (int(epoch)*977+i*131)%3000)
+	}
+	return r
+}
+
+// chunk is records 0 to n-1 of an epoch.
+func chunk(epoch Epoch, n int) Chunk {
+	var b []byte
+	for i := range n {
+		r := sample(epoch, i)
+		b = AppendRecord(b, &r)
+	}
+	return Chunk{Pieces: [][]byte{b[:len(b)/3], b[len(b)/3:]}, Records: n}
+}
+
+// recordsOf is how many records the tests give an epoch.
+func recordsOf(epoch Epoch) int { return 1 + int(epoch)%5 }
+
+func writeEpochs(w *Writer, from, to Epoch) error {
+	for epoch := from; epoch <= to; epoch++ {
+		if err := w.Write(epoch, []Chunk{chunk(epoch, recordsOf(epoch))}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func start(t *testing.T, disk dio.FS, tail *Tail) *Writer {
+	t.Helper()
+	w, err := NewWriter(disk, ".", tail, Options{SegmentBytes: segmentBytesMin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// readAll reads the log, and checks that what it has is epochs from after+1 on, whole
+// and as they were written.
+func readAll(disk dio.FS, options ReadOptions) (tail *Tail, last Epoch, err error) {
+	last = options.After
+	tail, err = Read(disk, ".", options, func(b *Batch) error {
+		if b.Epoch != last+1 {
+			return fmt.Errorf("epoch %d follows %d", b.Epoch, last)
+		}
+		last = b.Epoch
+		return sameRecords(b)
+	})
+	if err == nil && tail.Epoch != last {
+		err = fmt.Errorf("the tail is at %d, the last epoch was %d", tail.Epoch, last)
+	}
+	return tail, last, err
+}
+
+func sameRecords(b *Batch) error {
+	if b.Count != recordsOf(b.Epoch) {
+		return fmt.Errorf("epoch %d has %d records", b.Epoch, b.Count)
+	}
+	want := chunk(b.Epoch, b.Count)
+	if !bytes.Equal(b.Records, slices.Concat(want.Pieces...)) {
+		return fmt.Errorf("epoch %d has other records", b.Epoch)
+	}
+	return nil
+}
+
+func TestRecord(t *testing.T) {
+	for i := range 60 {
+		want := sample(7, i)
+		b := AppendRecord([]byte("before"), &want)[6:]
+		got, n, err := ParseRecord(append(b, "behind"...))
+		if err != nil || n != len(b) || !same(got, want) {
+			t.Fatalf("%+v, %d, %v; wanted %+v, %d", got, n, err, want, len(b))
+		}
+		pieces := AppendHead(nil, &want, len(want.Value))
+		Seal(pieces, want.Value[:len(want.Value)/2], want.Value[len(want.Value)/2:])
+		if !bytes.Equal(append(pieces, want.Value...), b) {
+			t.Fatal("sealed in pieces it is another")
+		}
+		for cut := range b {
+			if _, _, err := ParseRecord(b[:cut]); !errors.Is(err, ErrRecord) {
+				t.Fatalf("cut to %d: %v", cut, err)
+			}
+		}
+	}
+}
+
+func same(a, b Record) bool {
+	keys := bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+	a.Key, a.Value, b.Key, b.Value = nil, nil, nil, nil
+	return keys && fmt.Sprint(a) == fmt.Sprint(b)
+}
+
+// A record of a kind, a type or a field that this version does not know is no damage.
+func TestRecordOfLaterVersion(t *testing.T) {
+	for _, change := range []func(b []byte){
+		func(b []byte) { b[8] = byte(kindEnd) },
+		func(b []byte) { b[9] = byte(typeEnd) },
+		func(b []byte) { b[10] = fieldEnd },
+	} {
+		r := sample(1, 0)
+		b := AppendRecord(nil, &r)
+		change(b)
+		Seal(b)
+		if _, _, err := ParseRecord(b); !errors.Is(err, ErrVersion) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestLog(t *testing.T) {
+	disk := diotest.New()
+	tail, last, err := readAll(disk, ReadOptions{})
+	if err != nil || last != 0 {
+		t.Fatalf("an empty folder: %d, %v", last, err)
+	}
+	w := start(t, disk, tail)
+	must(t, writeEpochs(w, 1, 100))
+	if w.Durable() >= 100 {
+		t.Errorf("epoch %d is said to be durable", w.Durable())
+	}
+	must(t, w.Sync())
+	if w.Durable() != 100 {
+		t.Errorf("epoch %d is durable", w.Durable())
+	}
+	must(t, w.Close())
+	if err := w.Write(101, []Chunk{chunk(101, 1)}); !errors.Is(err, ErrFailed) {
+		t.Errorf("a closed log: %v", err)
+	}
+	for _, after := range []Epoch{0, 1, 50, 99, 100, 200} {
+		tail, last, err = readAll(disk, ReadOptions{After: after})
+		if err != nil || last != max(after, 100) || tail.Torn != nil {
+			t.Errorf("after %d: up to %d, %v, %v", after, last, tail.Torn, err)
+		}
+	}
+	must(t, Repair(disk, ".", tail))
+	tail, _, err = readAll(disk, ReadOptions{})
+	must(t, err)
+	w = start(t, disk, tail)
+	must(t, writeEpochs(w, 101, 110))
+	must(t, w.Close())
+	if _, last, err = readAll(disk, ReadOptions{}); err != nil || last != 110 {
+		t.Errorf("up to %d, %v", last, err)
+	}
+}
+
+// An epoch larger than a segment makes its segment larger, and takes several frames.
+func TestLargeEpoch(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	large := Record{Kind: KindSet, Stamp: 1, Key: []byte("large"), Value: bytes.Repeat([]byte("v"), frameMax/2)}
+	one := Chunk{Pieces: [][]byte{AppendRecord(nil, &large)}, Records: 1}
+	must(t, w.Write(1, []Chunk{one, one, one}))
+	must(t, w.Write(2, []Chunk{one}))
+	must(t, w.Close())
+	var frames []string
+	tail, err := Read(disk, ".", ReadOptions{}, func(b *Batch) error {
+		frames = append(frames, fmt.Sprintf("%d:%d of %s", b.Epoch, b.Count, b.File))
+		r, _, err := ParseRecord(b.Records)
+		if !same(r, large) {
+			t.Error("another record")
+		}
+		return err
+	})
+	want := "1:1 of 0000000000000001.log, 1:1 of 0000000000000001.log, 1:1 of 0000000000000001.log, 2:1 of 0000000000000002.log"
+	if got := strings.Join(frames, ", "); got != want || err != nil || tail.Epoch != 2 {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
+// What a snapshot has is forgotten, in whole segments.
+func TestForget(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 200))
+	before := len(w.earlier)
+	must(t, w.Forget(100))
+	if kept := len(w.earlier); kept == 0 || kept >= before {
+		t.Errorf("%d of %d segments are kept", kept, before)
+	}
+	must(t, w.Close())
+	if _, last, err := readAll(disk, ReadOptions{After: 100}); last != 200 || err != nil {
+		t.Errorf("up to %d, %v", last, err)
+	}
+	if _, _, err := readAll(disk, ReadOptions{}); !errors.Is(err, ErrGap) {
+		t.Errorf("without the snapshot: %v", err)
+	}
+	if err := w.Forget(1000); err != nil || len(w.earlier) != 0 {
+		t.Errorf("%d segments are left, %v", len(w.earlier), err)
+	}
+}
+
+// A disk that is full, or a sync that failed, ends the log, and nothing is said to be
+// durable that is not.
+func TestFailures(t *testing.T) {
+	broken := errors.New("broken")
+	for name, arm := range map[string]func(*diotest.FS) error{
+		"full disk": func(disk *diotest.FS) error { disk.SetSpace(1); return syscall.ENOSPC },
+		"sync": func(disk *diotest.FS) error {
+			disk.Before(func(e diotest.Event) error {
+				if e.Call == "sync" {
+					return broken
+				}
+				return nil
+			})
+			return broken
+		},
+		"write": func(disk *diotest.FS) error {
+			disk.Before(func(e diotest.Event) error {
+				if e.Call == "write" {
+					return broken
+				}
+				return nil
+			})
+			return broken
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := diotest.New()
+			w := start(t, disk, &Tail{})
+			must(t, writeEpochs(w, 1, 10))
+			must(t, w.Sync())
+			want := arm(disk)
+			err := writeEpochs(w, 11, 200) // beyond the segment
+			if err == nil {
+				err = w.Sync()
+			}
+			if !errors.Is(err, want) || !errors.Is(err, ErrFailed) {
+				t.Errorf("%v", err)
+			}
+			disk.Before(nil)
+			disk.SetSpace(0)
+			if err := w.Write(500, []Chunk{chunk(500, 1)}); !errors.Is(err, want) {
+				t.Errorf("later: %v", err)
+			}
+			if err := w.Sync(); !errors.Is(err, want) {
+				t.Errorf("later: %v", err)
+			}
+			w.Close()
+			_, last, err := readAll(disk.Crash(diotest.Tears(1)[0]), ReadOptions{})
+			if err != nil || last < w.Durable() {
+				t.Errorf("up to %d of %d, %v", last, w.Durable(), err)
+			}
+		})
+	}
+}
+
+// TestLayout holds the bytes: files of this version must be read for ever.
+func TestLayout(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	w.segment.identity = 0x1122334455667788 // in place of a random one
+	w.segment.put(w.stage)
+	must(t, second(w.file.WriteAt(w.stage[:dio.BlockSize], 0)))
+	set := Record{Kind: KindSet, Stamp: 3<<14 | 5, ExpiryMS: 0x0102030405060708, CAS: 0x1112131415161718,
+		Flags: 0x21222324, Bits: 0x31323334, DB: 0x41424344, Key: []byte("key"), Value: []byte("value")}
+	gone := Record{Kind: KindDelete, Stamp: 4<<14 | 5, Key: []byte("key")}
+	b := AppendRecord(nil, &set)
+	must(t, w.Write(9, []Chunk{{Pieces: [][]byte{AppendRecord(b, &gone)}, Records: 2}}))
+	must(t, w.Close())
+	got := hex.Dump(readFile(t, disk, "0000000000000001.log"))
+	got = dropZeros(got)
+	const golden = "testdata/layout.txt"
+	if *rewrite {
+		must(t, os.WriteFile(golden, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil || got != string(want) {
+		t.Errorf("%v\n%s", err, got)
+	}
+}
+
+// dropZeros leaves out the lines of a dump in which there is nothing.
+func dropZeros(dump string) string {
+	var b strings.Builder
+	for line := range strings.Lines(dump) {
+		if !strings.Contains(line, strings.Repeat("00 ", 8)+" "+strings.Repeat("00 ", 8)) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+func readFile(t *testing.T, disk dio.FS, name string) []byte {
+	t.Helper()
+	f, err := disk.Open(name, 0)
+	must(t, err)
+	size, err := f.Size()
+	must(t, err)
+	b := make([]byte, size)
+	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func second(_ int, err error) error { return err }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

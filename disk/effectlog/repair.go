@@ -1,0 +1,44 @@
+package effectlog
+
+import (
+	"path"
+
+	"github.com/pandabeardb/panda/disk/dio"
+)
+
+// Repair ends the last segment behind what Read found whole in it, so that a log
+// that goes on in the next one has no torn place within. It may be interrupted, and
+// done again. Nothing is done to a log that was closed.
+func Repair(disk dio.FS, folder string, tail *Tail) error {
+	if tail.serial == 0 || tail.ended {
+		return nil
+	}
+	if tail.end == 0 { // only a head that is not whole
+		name := (&segment{serial: tail.serial}).name()
+		if err := disk.Remove(path.Join(folder, name)); err != nil {
+			return err
+		}
+		tail.serial--
+		return disk.SyncFolder(folder)
+	}
+	last := &tail.segments[len(tail.segments)-1]
+	f, err := disk.Open(path.Join(folder, last.name()), dio.Direct)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// First the rest is gone for good: an end with torn frames behind it is damage.
+	if err := f.Truncate(tail.end); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	block := dio.Aligned(dio.BlockSize)
+	end := frame{segment: last.identity, epoch: tail.Epoch, durable: tail.Epoch, flags: frameEnd}
+	end.put(block)
+	if _, err := f.WriteAt(block, tail.end); err != nil {
+		return err
+	}
+	return f.Sync()
+}
