@@ -31,8 +31,11 @@ func (o *Options) profileSeconds() int {
 // profile saves a CPU profile of our server under a row's load, in a run of its
 // own, so that profiling disturbs no figure.
 func (c *contest) profile(ctx context.Context, r *Row) error {
-	l := r.Load
-	l.Network, l.Address, l.TLS = c.ours.Network, c.ours.Address, c.ours.TLS
+	l := r.load()
+	if l.Network == "" {
+		l.Network = c.ours.Network
+	}
+	l.Address, l.TLS = c.ours.Address, c.ours.TLS
 	seconds := c.o.profileSeconds()
 	l.Duration = time.Duration(seconds+1) * time.Second
 	var loadErr error
