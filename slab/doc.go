@@ -28,7 +28,7 @@
 // (Store.reclaiming), shard, free list or segments, arena; the search only tries
 // a shard's. A reserved item belongs to who reserved it. The value of a pinned
 // large item may be read without a lock. One goroutine, the populator, belongs to
-// the Store; Close ends it.
+// the Store, and after a restart the one that checks; Close ends them.
 //
 // # Invariants
 //
@@ -41,6 +41,7 @@
 //     Eviction moves an item only under its shard's lock, and a large value's
 //     piece only while nobody has pinned it.
 //  5. No Go pointer is kept in the arena, so the collector never looks there.
+//  6. Nothing of a restored run is read or written before its checksum was compared.
 //
 // # Layout
 //
@@ -57,6 +58,9 @@
 //	    db         2
 //	    key            then the value, or (aligned) the references of its pieces
 //
+// With Config.File the arena is that file: run n at byte n * 65536, nothing in run
+// 0. What else there is Save writes into FILE.meta (restart_metadata.go draws it).
+//
 // Containers of other protocols will be items of another type (three of the
 // bits), whose nodes are named by numbers local to the item: a table there, one
 // entry a node, is all that a page move has to patch. Keys above 255 bytes will
@@ -69,7 +73,7 @@
 //
 // # Tests
 //
-// Model and race tests are in store_test.go and model_test.go; FuzzStore runs
-// operations that its input chooses against a model. In race builds the arena is
-// Go memory, so that the race detector sees every access.
+// FuzzStore runs operations that its input chooses against a model; FuzzRestartMetadata
+// is fast with TMPDIR on a tmpfs. In race builds the arena is Go memory, so that the
+// race detector sees every access.
 package slab
