@@ -15,11 +15,7 @@ func AppendMarkdown(dst []byte) []byte {
 		if o.short != 0 && o.long != "" {
 			name += " `--" + o.long + "`"
 		}
-		state := o.state.String()
-		if o.short == 'U' {
-			state = "refused, but for 0"
-		}
-		dst = fmt.Appendf(dst, "| %s | %s | %s |\n", name, state, cell(o.note))
+		dst = fmt.Appendf(dst, "| %s | %s | %s |\n", name, o.state, cell(o.note))
 	}
 	dst = append(dst, "\n| name of `-o` | | |\n|---|---|---|\n"...)
 	for i := range suboptions {

@@ -54,7 +54,7 @@ var settings = []setting{
 
 	{name: "memcache.listen", kind: list, initial: "localhost", flag: "listen", short: "l",
 		help:   "Addresses to serve memcache at: host, host:port, [v6], [v6]:port; \"*\" is all. [] is none.",
-		reason: "loopback only, since there is no authentication: who reaches the port can read and write everything",
+		reason: "loopback only: without authentication, who reaches the port can read and write everything",
 		set:    setAddresses},
 	{name: "memcache.port", kind: integer, initial: "11211", flag: "port", short: "p", min: -1, max: portMax,
 		help:   "Port of the addresses that name none; -1 is any free one.",
