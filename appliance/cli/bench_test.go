@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -160,21 +161,17 @@ func TestBenchResult(t *testing.T) {
 	}
 }
 
-// TestBenchBar: with the time, or in circles, and gone in the end.
+// TestBenchBar: with the time, or in circles, and gone in the end, with whoever drew
+// it: a bubble does not end before its goroutines.
 func TestBenchBar(t *testing.T) {
 	for _, duration := range []time.Duration{time.Minute, 0} {
-		done, shown := make(chan struct{}), make(chan struct{})
-		drawn := make(chan struct{})
-		w := &lines{end: sync.OnceFunc(func() { close(drawn) })} // any write ends it
-		go func() {
-			defer close(shown)
+		synctest.Test(t, func(t *testing.T) {
+			done := make(chan struct{})
+			w := &lines{end: sync.OnceFunc(func() { close(done) })} // any write ends it
 			showPhase(w, "measuring", duration, done)
-		}()
-		<-drawn
-		close(done)
-		<-shown
-		if text := w.written.String(); !strings.Contains(text, "measuring") || !strings.HasSuffix(strings.TrimRight(text, " "), "\r") {
-			t.Errorf("%q", text)
-		}
+			if text := w.written.String(); !strings.Contains(text, "measuring") || !strings.HasSuffix(strings.TrimRight(text, " "), "\r") {
+				t.Errorf("%q", text)
+			}
+		})
 	}
 }

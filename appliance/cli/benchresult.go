@@ -132,6 +132,7 @@ func showPhase(w io.Writer, what string, duration time.Duration, done <-chan str
 		progressbar.OptionFullWidth(),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSetSpinnerChangeInterval(0), // otherwise a goroutine draws it, behind the end, too
 		progressbar.OptionClearOnFinish(),
 	)
 	start := time.Now()
