@@ -2,6 +2,8 @@ package memcache
 
 import (
 	"fmt"
+	"math"
+	"strings"
 	"testing"
 )
 
@@ -83,6 +85,21 @@ func TestIdleTime(t *testing.T) {
 	r.nowMS += 2_000
 	p.want("mg k h l\r\n", "HD h1 l2\r\n")
 	p.want("me k\r\n", "ME k exp=-1 la=0 cas="+tokenOf(t, p, "k")+" fetch=yes cls=1 size=61\r\n")
+}
+
+// TestFarExpiry: me shows seconds in 32 bits with a sign, and the binary protocol
+// can ask for more.
+func TestFarExpiry(t *testing.T) {
+	for _, compat := range []Compat{Compat1618, Compat1645} {
+		r := newRig(t, Config{Compat: compat})
+		r.dial().send("\x80\x11\x00\x01\x08\x00\x00\x00\x00\x00\x00\x0a" + strings.Repeat("\x00", 12) + "\x00\x00\x00\x00\xff\xff\xff\xff" + "kx")
+		p := r.dial()
+		exp := int32(uint32(math.MaxUint32 - r.nowMS/1000))
+		if compat == Compat1618 {
+			exp = -exp
+		}
+		p.want("me k\r\n", fmt.Sprintf("ME k exp=%d la=0 cas=%s fetch=no cls=1 size=61\r\n", exp, tokenOf(t, p, "k")))
+	}
 }
 
 func tokenOf(t *testing.T, p *peer, key string) string {

@@ -299,7 +299,7 @@ func (w *worker) appendDebug(l *slab.Locked, it slab.Item) {
 		}
 	}
 	total := w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen())
-	b = strconv.AppendInt(append(b, " exp="...), exp, 10)
+	b = strconv.AppendInt(append(b, " exp="...), int64(int32(exp)), 10) // %d: binary can ask for 2^32-1 seconds
 	b = ascii.AppendUint(append(b, " la="...), uint64(l.IdleMS(it, w.now)/1000))
 	b = ascii.AppendUint(append(b, " cas="...), w.cas(it))
 	b = append(b, " fetch="...)
