@@ -3,6 +3,7 @@ package compat
 import (
 	"regexp"
 	"strings"
+	"testing"
 )
 
 // An allowance is a difference of answers to a burst that may be.
@@ -167,4 +168,54 @@ func (d *duel) agreeOn(b burst, left, right answer) (allowed *allowance, ok bool
 		allowed, ok = agree(b, right, left)
 	}
 	return allowed, ok
+}
+
+// TestAllowances: each holds where it is meant to, and near it nothing does.
+func TestAllowances(t *testing.T) {
+	check := func(want string, b burst, original, ours answer) {
+		t.Helper()
+		got := "the same"
+		if a, ok := agree(b, original, ours); !ok {
+			got = "different"
+		} else if a != nil {
+			got = a.name
+		}
+		if got != want {
+			t.Errorf("%q and %q: %s, wanted %s", original.text, ours.text, got, want)
+		}
+	}
+	lines, packets := texts("get a\r\n"), burst{binary: true, commands: []command{packet{opcode: opGet, key: "a"}}}
+	endless := burst{binary: true, commands: []command{packet{opcode: opGet, key: strings.Repeat("k", readBuffer)}}}
+
+	check("the same", lines, answer{"HD t~30\r\n", answered}, answer{"HD t~31\r\n", answered})
+	check("different", lines, answer{"END\r\n", answered}, answer{"ERROR\r\n", answered})
+	check("different", lines, answer{"END\r\n", answered}, answer{"END\r\n", closed})
+	check("different", lines, answer{"END\r\nEND\r\n", answered}, answer{"END\r\n", answered})
+
+	check("endless key", endless, answer{"a\n", hanging}, answer{"a\n04\n", closed})
+	check("different", endless, answer{"a\n", answered}, answer{"a\n04\n", closed})
+	check("unsent", packets, answer{"a\n", closed}, answer{"a\nb\n", closed})
+	check("different", packets, answer{"a\nb\n", closed}, answer{"a\n", closed})
+	check("different", lines, answer{"a\n", closed}, answer{"a\nb\n", closed})
+	check("waiting", lines, answer{"a\n", hanging}, answer{"a\nb\n", hanging})
+	check("different", lines, answer{"a\nb\n", hanging}, answer{"a\n", hanging})
+	check("different", lines, answer{"a\n", hanging}, answer{"a\nb\n", answered})
+
+	large := strings.Repeat("x", socketsHold) + "\r\n"
+	check("reset", lines, answer{large[:100], closed}, answer{large, closed})
+	check("reset", lines, answer{large, closed}, answer{large[:100], closed})
+	check("different", lines, answer{"y", closed}, answer{large, closed})
+
+	joined := texts("get a\xff" + strings.Repeat("k", 260) + "\r\n")
+	check("forgotten", joined, answer{"CLIENT_ERROR x\r\n", answered}, answer{"END\r\nCLIENT_ERROR x\r\n", answered})
+	check("different", joined, answer{"END\r\nCLIENT_ERROR x\r\n", answered}, answer{"CLIENT_ERROR x\r\n", answered})
+	check("different", lines, answer{"CLIENT_ERROR x\r\n", answered}, answer{"END\r\nCLIENT_ERROR x\r\n", answered})
+
+	const refused = "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"
+	check("beyond the value", lines, answer{"OK\r\n" + refused, answered}, answer{"OK\r\n5\r\n", answered})
+	check("different", lines, answer{"OK\r\n" + refused, answered}, answer{"END\r\n" + refused, answered})
+
+	invalidate := texts("ms a 1 I C\x1f0;\r\nx\r\n")
+	check("order of tokens", invalidate, answer{"HD\r\n", answered}, answer{"EX\r\n", answered})
+	check("different", texts("ms a 1 C\x1f0;\r\nx\r\n"), answer{"HD\r\n", answered}, answer{"EX\r\n", answered})
 }

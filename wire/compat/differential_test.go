@@ -46,6 +46,9 @@ func differential(t *testing.T, v version) {
 	const failuresMax = 10 // more tell nothing new
 	failures := 0
 	for seed := first; seed < first+count && failures < failuresMax; seed++ {
+		if done := seed - first; done > 0 && done%progress == 0 {
+			t.Logf("%d sequences; allowed: %v", done, d.allowed)
+		}
 		s := generate(seed, v)
 		left, right := d.run(t, s)
 		if d.agree(s, left, right) {
@@ -67,6 +70,9 @@ func differential(t *testing.T, v version) {
 		t.Errorf("%d scripts of %d differed by chance", d.chances, count)
 	}
 }
+
+// progress is after how many sequences a run by hand says how far it is.
+const progress = 5000
 
 // chancesMax is one in how many scripts may differ by chance: by what allowances
 // call so, or once and never again. Silence, too, is told from slowness by

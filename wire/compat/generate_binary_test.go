@@ -22,6 +22,7 @@ const headerSize = 24 // of a request, and of a reply
 const (
 	atKeyLength = 2  // 2 bytes
 	atExtras    = 4  // 1
+	atStatus    = 6  // 2, of a reply
 	atBody      = 8  // 4
 	atOpaque    = 12 // 4
 	atCAS       = 16 // 8

@@ -202,7 +202,11 @@ func (g generator) number(good ...string) string {
 
 // ttl never runs out while the test looks on.
 func (g generator) ttl() string {
-	return g.number("0", "0", "1000", "50000", "-1", "2592000", "2592001", "2000000000")
+	text := g.number("0", "0", "1000", "50000", "-1", "2592000", "2592001", "2000000000")
+	if text == "+1" || text == "007" {
+		text += "000"
+	}
+	return text
 }
 
 func (g generator) flags() string { return g.number("0", "0", "1", "5", "65535", "4294967295") }

@@ -1,10 +1,8 @@
 package compat
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -20,7 +18,7 @@ import (
 // Clients in other languages. Each has a program of ours (testdata/clients)
 // that does what its users do and checks each answer. It runs against the
 // original, which proves the program, and against us. What it writes by its
-// protocol is read here by text, and the other way round.
+// protocol is read here by the other one, and the other way round.
 
 // A dialect is a client program and the way it is run.
 type dialect struct {
@@ -175,28 +173,33 @@ func (d dialect) crossing(t *testing.T, s *server, program []string) {
 	}
 }
 
+// text reports whether the client speaks text.
+func (d dialect) text() bool { return d.argument == "text" || d.argument == "udp" }
+
+// largeFlags are those of the large values.
+func (d dialect) largeFlags() uint32 {
+	if d.plain {
+		return 0 // its flags have a meaning
+	}
+	return 9
+}
+
 // meet waits for the client's sign, and stores what the client is to read.
 func (d dialect) meet(t *testing.T, s *server, ended chan struct{}) {
-	c, err := net.Dial(s.network, s.address)
+	c, err := s.drive(d.text())
 	if err != nil {
 		t.Error(err)
 		return
 	}
 	defer c.Close()
-	reader := bufio.NewReader(c)
-	ask := func(request, want string) bool {
-		c.SetDeadline(time.Now().Add(replyLimit))
-		if _, err := io.WriteString(c, request); err != nil {
+	for {
+		if _, _, err = c.get("client:ready"); err == nil {
+			break
+		}
+		if !errors.Is(err, errAbsent) {
 			t.Error(err)
-			return true
+			return
 		}
-		line, err := reader.ReadString('\n')
-		if err != nil {
-			t.Errorf("after %.100q: %v", request, err)
-		}
-		return err != nil || line == want
-	}
-	for !ask("touch client:ready 0\r\n", "TOUCHED\r\n") {
 		select {
 		case <-ended:
 			return
@@ -204,17 +207,12 @@ func (d dialect) meet(t *testing.T, s *server, ended chan struct{}) {
 		}
 	}
 	set := func(key, value string, flags uint32, ttl int) {
-		request := fmt.Sprintf("set driver:%s %d %d %d\r\n%s\r\n", key, flags, ttl, len(value), value)
-		if !ask(request, "STORED\r\n") {
-			t.Errorf("%.60q is not stored", request)
+		if err := c.set("driver:"+key, value, flags, ttl); err != nil {
+			t.Error(err)
 		}
 	}
 	set("value", "driver"+ownValue, d.flags, 0)
-	large := uint32(9)
-	if d.plain {
-		large = 0 // its flags have a meaning
-	}
-	set("large", crossingPattern(crossingSize), large, 0)
+	set("large", crossingPattern(crossingSize), d.largeFlags(), 0)
 	set("counter", "41", 0, 0)
 	set("appended", "driver"+ownValue, 0, 0)
 	set("touched", "x", 0, 100)
@@ -225,48 +223,55 @@ func (d dialect) meet(t *testing.T, s *server, ended chan struct{}) {
 // look reads what the client wrote.
 func (d dialect) look(t *testing.T, s *server) {
 	t.Helper()
-	c := s.client(t)
-	holds := func(key, value string, flags uint32) {
-		t.Helper()
-		c.send("get " + key + "\r\n")
-		c.expect(fmt.Sprintf("VALUE %s %d %d\r\n%s\r\nEND\r\n", key, flags, len(value), value))
+	c, err := s.drive(d.text())
+	if err != nil {
+		t.Fatal(err)
 	}
-	lives := func(key string, most int) {
-		t.Helper()
-		c.send("mg " + key + " t\r\n")
-		c.SetReadDeadline(time.Now().Add(replyLimit))
-		line, err := c.reader.ReadString('\n')
-		ttl := 0
-		if _, scanErr := fmt.Sscanf(line, "HD t%d\r\n", &ttl); err != nil || scanErr != nil || ttl > most || ttl < most-60 {
-			t.Errorf("%s: %q (%v), wanted about %d seconds", key, line, errors.Join(err, scanErr), most)
-		}
-	}
-	large := uint32(9)
+	defer c.Close()
+	large := d.largeFlags()
 	if d.flags == 0 {
-		large = 0
+		large = 0 // memjs sets none
 	}
-	holds("client:value", "client"+ownValue, d.flags)
-	holds("client:counter", "100", 0)
-	holds("client:large", crossingPattern(crossingSize), large)
-	holds("driver:counter", "42", 0)
-	lives("client:expiring", 500)
-	c.send("get driver:deleted\r\n")
-	c.expect("END\r\n")
+	c.holds(t, "client:value", "client"+ownValue, d.flags)
+	c.holds(t, "client:counter", "100", 0)
+	c.holds(t, "client:large", crossingPattern(crossingSize), large)
+	c.holds(t, "driver:counter", "42", 0)
+	c.misses(t, "driver:deleted")
+	s.lives(t, "client:expiring", 500)
 	if d.plain {
-		holds("client:typed", "4711", 2)
+		c.holds(t, "client:typed", "4711", 2)
 		return
 	}
-	holds("driver:appended", "driver"+ownValue+", and the client"+"'s", 0)
-	lives("driver:touched", 700)
+	c.holds(t, "driver:appended", "driver"+ownValue+", and the client"+"'s", 0)
+	s.lives(t, "driver:touched", 700)
 }
 
-// datagrams runs a client that only writes, by UDP, and reads by text what
-// became of it. Whoever answers by text receives datagrams, too: a client whose first
-// one finds nobody is refused its second one.
-func (d dialect) datagrams(t *testing.T, s *server, program []string, port string) {
+// lives wants an item that lives for at most some seconds, and not much less.
+// Only meta commands tell.
+func (s *server) lives(t *testing.T, key string, most int) {
+	t.Helper()
 	c := s.client(t)
-	c.send("set udp:counter 0 0 1\r\n5\r\nset udp:deleted 0 0 1\r\nx\r\n")
-	c.expect("STORED\r\nSTORED\r\n")
+	c.send("mg " + key + " t\r\n")
+	c.SetReadDeadline(time.Now().Add(replyLimit))
+	line, err := c.reader.ReadString('\n')
+	ttl := 0
+	if _, scanErr := fmt.Sscanf(line, "HD t%d\r\n", &ttl); err != nil || scanErr != nil || ttl > most || ttl < most-60 {
+		t.Errorf("%s: %q (%v), wanted about %d seconds", key, line, errors.Join(err, scanErr), most)
+	}
+}
+
+// datagrams runs a client that only writes, by UDP, and reads by the other
+// protocol what became of it. Whoever answers by text receives datagrams, too: a
+// client whose first one finds nobody is refused its second one.
+func (d dialect) datagrams(t *testing.T, s *server, program []string, port string) {
+	c, err := s.drive(d.text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := errors.Join(c.set("udp:counter", "5", 0, 0), c.set("udp:deleted", "x", 0, 0)); err != nil {
+		t.Fatal(err)
+	}
 	host, _, err := net.SplitHostPort(s.address)
 	if err != nil {
 		t.Fatal(err)
@@ -274,22 +279,20 @@ func (d dialect) datagrams(t *testing.T, s *server, program []string, port strin
 	runDialectAt(t, host, port, program, d.checks, d.argument)
 	// Datagrams to one socket keep their order on a machine, but may lie in its
 	// buffer yet.
-	deadline := time.Now().Add(replyLimit)
-	for last := ""; last != "VALUE udp:last 0 3\r\n"; {
-		if time.Now().After(deadline) {
-			t.Fatal("the last datagram's value is not there")
+	for deadline := time.Now().Add(replyLimit); ; {
+		if _, _, err = c.get("udp:last"); err == nil {
+			break
 		}
-		c.send("get udp:last\r\n")
-		c.SetReadDeadline(deadline)
-		if last, err = c.reader.ReadString('\n'); err != nil {
-			t.Fatal(err)
+		if !errors.Is(err, errAbsent) || time.Now().After(deadline) {
+			t.Fatalf("the last datagram's value is not there: %v", err)
 		}
 	}
-	c.expect("end\r\nEND\r\n")
-	c.send("get udp:value udp:added udp:counter udp:deleted\r\nget udp:large\r\n")
-	c.expect("VALUE udp:value 77 11\r\nby datagram\r\nVALUE udp:added 0 8\r\none tail\r\nVALUE udp:counter 0 1\r\n7\r\nEND\r\n")
-	large := crossingPattern(1300)
-	c.expect(fmt.Sprintf("VALUE udp:large 0 %d\r\n%s\r\nEND\r\n", len(large), large))
+	c.holds(t, "udp:last", "end", 0)
+	c.holds(t, "udp:value", "by datagram", 77)
+	c.holds(t, "udp:added", "one tail", 0)
+	c.holds(t, "udp:counter", "7", 0)
+	c.holds(t, "udp:large", crossingPattern(1300), 0)
+	c.misses(t, "udp:deleted")
 }
 
 // freeDatagramPort is a port of 127.0.0.1 at which nobody receives datagrams just

@@ -20,7 +20,7 @@ import net.spy.memcached.transcoders.Transcoder;
  *
  * <p>It does what its users do and checks each answer, prints a line for each check, and last how
  * many passed. When it has stored client:ready, the driver (languages_test.go) stores driver:...,
- * driver:ready last; and in the end it looks at client:..., all by the text protocol.
+ * driver:ready last; and in the end it looks at client:..., all by the other protocol.
  */
 final class Spy {
     private final Checks checks = new Checks();
@@ -159,10 +159,11 @@ final class Spy {
         checks.check(all, "two hundred gets at once, which it merges");
     }
 
+    // An expiry of n seconds comes after n-1 to n of them.
     private void expiry() throws Exception {
-        yes(c.set("brief", 1, "x"), "set with an expiry");
+        yes(c.set("brief", 3, "x"), "set with an expiry");
         checks.equal(c.get("brief"), "x", "get before it");
-        yes(c.set("touched", 1, "x"), "set to be touched");
+        yes(c.set("touched", 2, "x"), "set to be touched");
         yes(c.touch("touched", 600), "touch");
         no(c.touch("nobody", 600), "touch of what is not there");
         if (binary) {

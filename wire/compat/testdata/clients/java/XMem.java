@@ -20,7 +20,7 @@ import net.rubyeye.xmemcached.transcoders.Transcoder;
  *
  * <p>It does what its users do and checks each answer, prints a line for each check, and last how
  * many passed. When it has stored client:ready, the driver (languages_test.go) stores driver:...,
- * driver:ready last; and in the end it looks at client:..., all by the text protocol.
+ * driver:ready last; and in the end it looks at client:..., all by the other protocol.
  */
 final class XMem {
     private final Checks checks = new Checks();
@@ -159,10 +159,11 @@ final class XMem {
         checks.check(right, "gets of many");
     }
 
+    // An expiry of n seconds comes after n-1 to n of them.
     private void expiry() throws Exception {
-        checks.equal(c.set("brief", 1, "x"), true, "set with an expiry");
+        checks.equal(c.set("brief", 3, "x"), true, "set with an expiry");
         checks.equal(c.get("brief"), "x", "get before it");
-        checks.equal(c.set("touched", 1, "x"), true, "set to be touched");
+        checks.equal(c.set("touched", 2, "x"), true, "set to be touched");
         checks.equal(c.touch("touched", 600), true, "touch");
         checks.equal(c.touch("nobody", 600), false, "touch of what is not there");
         if (binary) {
