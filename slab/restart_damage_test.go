@@ -191,6 +191,9 @@ func TestRestartOfDamagedKinds(t *testing.T) {
 	for name, is := range kinds {
 		t.Run(name, func(t *testing.T) {
 			for _, dense := range []bool{false, true} {
+				if brief() && dense {
+					continue
+				}
 				arena := append([]byte(nil), im.arena...)
 				rnd := rand.New(rand.NewPCG(1, 1))
 				for id := range m.runs {

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"unsafe"
+
+	"github.com/pandabeardb/panda/internal/invariant"
 )
 
 const testStartMS = 1_700_000_000_000
@@ -69,6 +71,10 @@ func value(seed uint64, n int) []byte {
 	return b
 }
 
+// brief is for tests on one goroutine, of which the race detector sees nothing: they
+// do less in a race build.
+func brief() bool { return testing.Short() || invariant.On }
+
 func TestEverySizeRoundTrips(t *testing.T) {
 	s := newStore(t, Config{LimitBytes: 256 << 20, Loops: 1})
 	h := s.Handle(0)
@@ -77,7 +83,7 @@ func TestEverySizeRoundTrips(t *testing.T) {
 		runSize - 1, runSize, runSize + 1, runSize + maxTail, runSize + maxTail + 1,
 		2*runSize - 16, 2*runSize - 15, 1 << 20, 3<<20 + 12345, directMax * runSize, directMax*runSize + 1}
 	for i, n := range sizes {
-		if directMax*runSize <= n && testing.Short() {
+		if directMax*runSize <= n && brief() {
 			continue
 		}
 		want := value(uint64(i), n)
@@ -572,7 +578,7 @@ func TestTableThatGrowsLate(t *testing.T) {
 		return out
 	}
 	tables := 400
-	if testing.Short() {
+	if brief() {
 		tables = 40
 	}
 	for _, load := range []int{850, 900, 940} {
