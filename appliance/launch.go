@@ -41,6 +41,7 @@ type launch struct {
 	manager  *manager    // systemd, or who speaks as it does; nil: none
 	watchdog string      // WATCHDOG_USEC, for the next process
 	unit     bool        // started by systemd as a unit's main process
+	first    bool        // process 1, of a container: it takes all others with it
 	anew     bool        // the process has started itself anew: it is a daemon already, if it is to be one
 }
 
@@ -67,6 +68,7 @@ func readLaunch() (*launch, error) {
 	l.manager.watch(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"), os.Getpid())
 	l.watchdog = os.Getenv("WATCHDOG_USEC")
 	l.anew = os.Getenv(envAgain) != ""
+	l.first = os.Getpid() == 1
 	for _, name := range ownVariables {
 		os.Unsetenv(name)
 	}

@@ -51,6 +51,7 @@ var (
 	errSuccessor = errors.New("the new process did not come to serve")
 	errUnit      = errors.New("systemd would take the end of this process for the end of the service: " +
 		"the unit needs Type=notify, or PIDFile= and -P")
+	errFirst = errors.New("this is the first process of its container, which would end with it: start a container of the new image")
 )
 
 // upgradeRequest asks for an upgrade.
@@ -106,6 +107,9 @@ func (p *process) upgrade(r upgradeRequest) (signal os.Signal, over bool) {
 func (s *succession) run() (os.Signal, error) {
 	if s.launch.unit && s.launch.manager == nil && s.config.PIDFile == "" {
 		return nil, errUnit
+	}
+	if s.launch.first {
+		return nil, errFirst
 	}
 	program := s.request.Binary
 	if program == "" {

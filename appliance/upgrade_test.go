@@ -337,6 +337,20 @@ func TestUpgradeUnderSystemd(t *testing.T) {
 	s.expect(t, `^STOPPING=1$`)
 }
 
+// TestUpgradeThatWouldEndMore is refused before anything is started: the end of
+// a container's first process, or of a unit's whose manager is not told, ends all.
+func TestUpgradeThatWouldEndMore(t *testing.T) {
+	for want, l := range map[error]*launch{errFirst: {first: true}, errUnit: {unit: true}} {
+		log, _ := newLog(new(safeBuffer), "text", 0)
+		var told upgradeReply
+		p := &process{launch: l, log: log}
+		_, over := p.upgrade(upgradeRequest{reply: func(r upgradeReply) { told = r }})
+		if over || told.Error != want.Error() {
+			t.Errorf("handed over: %v, told %+v, want %v", over, told, want)
+		}
+	}
+}
+
 func TestNodesInTheKernelsList(t *testing.T) {
 	list := "Num       RefCount Protocol Flags    Type St Inode Path\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 7715 @panda/upgrade/17\n" +
