@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds what a test waits for on a busy machine, in a race build.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // build makes a node from memcached's flags.
 func build(t *testing.T, args string) (*Node, error) {
