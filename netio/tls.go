@@ -62,7 +62,7 @@ func (t *TLS) Add(fd int, s wire.Session, kick bool, c *TLSConn) *Conn {
 	for len(t.table) <= fd {
 		t.table = append(t.table, nil)
 	}
-	c.host, c.fd, c.shake = t, fd, nil
+	c.host, c.fd, c.shake, c.flags = t, fd, nil, tlsUsed
 	c.core = t.Core.Add(fd, s, kick)
 	t.table[fd] = c
 	return c.core
@@ -104,10 +104,13 @@ func (t *TLS) Tick() {
 			t.scan = 0
 		}
 		c := t.table[t.Core.conns[t.scan].fd]
-		if c.flags&tlsUsed == 0 {
+		switch {
+		case c.flags&tlsUsed != 0:
+			c.flags ^= tlsUsed | tlsIdle
+		case c.flags&tlsIdle != 0:
+			c.flags ^= tlsIdle
 			c.shrink()
 		}
-		c.flags &^= tlsUsed
 		t.scan++
 	}
 }
@@ -134,7 +137,7 @@ func (t *TLS) ReadVectors(fd int, v [][]byte) int {
 	for _, p := range v {
 		t.want += len(p)
 	}
-	c.flags |= tlsUsed
+	c.flags = c.flags&^tlsIdle | tlsUsed
 	waited := c.waits()
 	n, err := t.readInto(c, v)
 	c.owed += c.waits() - waited
@@ -245,7 +248,7 @@ func (t *TLS) Write(fd int, p []byte) int {
 		t.one[0] = p
 		return t.WriteVectors(fd, t.one[:])
 	}
-	c.flags |= tlsUsed
+	c.flags = c.flags&^tlsIdle | tlsUsed
 	if _, err := c.conn.Write(p); err != nil {
 		c.ending = endBroken
 		return Broken
@@ -266,7 +269,7 @@ func (t *TLS) WriteVectors(fd int, v [][]byte) int {
 	if c.ending == endBroken {
 		return Broken
 	}
-	c.flags |= tlsUsed
+	c.flags = c.flags&^tlsIdle | tlsUsed
 	total := 0
 	if c.waits() > 0 || c.ahead > 0 {
 		t.flush(c)

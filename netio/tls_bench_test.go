@@ -20,6 +20,8 @@ type canned struct {
 	records []byte // sealed requests, all of one length
 	each    int
 	written int
+	refusal int // what writes return; 0: they take everything
+	closed  bool
 }
 
 func (h *canned) Read(_ int, p []byte) int {
@@ -29,6 +31,9 @@ func (h *canned) Read(_ int, p []byte) int {
 }
 
 func (h *canned) Write(_ int, p []byte) int {
+	if h.refusal != 0 {
+		return h.refusal
+	}
 	h.written += len(p)
 	return len(p)
 }
@@ -44,7 +49,7 @@ func (h *canned) WriteVectors(_ int, v [][]byte) (n int) {
 func (h *canned) ReadVectors(fd int, v [][]byte) int { return h.Read(fd, v[0]) }
 func (h *canned) WantWrite(int, bool)                {}
 func (h *canned) CloseWrite(int)                     {}
-func (h *canned) Close(int)                          {}
+func (h *canned) Close(int)                          { h.closed = true }
 func (h *canned) Ready()                             {}
 
 // answering is a session that answers whatever it is fed.

@@ -193,6 +193,47 @@ func TestTLSGoodbyes(t *testing.T) {
 	wantString(t, "reply", both.Recv(), "a\n")
 }
 
+// TestTLSGoodbyeWaits: there is room for the last reply, and none behind it.
+func TestTLSGoodbyeWaits(t *testing.T) {
+	l, _ := newTLSToys(t, 0, netiotest.Options{})
+	c := l.DialTLS(clientTLS())
+	c.Send("echo a\n")
+	reply := c.Client.Recv()
+	wantString(t, "reply", c.Open(reply), "a\n")
+	c.SetWindow(len(reply))
+	c.Send("echo b\nquit\n")
+	wantString(t, "the last", c.Open(c.RecvOnce()), "b\n")
+	if c.End() != nil {
+		t.Errorf("the stream ended with %v already", c.End())
+	}
+	wantString(t, "behind it", c.Recv(), "")
+	if c.End() != io.EOF || !c.Ended() {
+		t.Errorf("the stream ended with %v, the socket's: %v", c.End(), c.Ended())
+	}
+}
+
+// TestTLSEndBehindData: one read of the socket has a request, and the end.
+func TestTLSEndBehindData(t *testing.T) {
+	for name, end := range map[string]func(*netiotest.TLSClient){
+		"a good-bye": func(c *netiotest.TLSClient) { c.Goodbye() },
+		"garbage":    func(c *netiotest.TLSClient) { c.Client.Send("\x17\x03\x03\x00\x18" + strings.Repeat("x", 24)) },
+	} {
+		l, _ := newTLSToys(t, 0, netiotest.Options{Manual: true})
+		c := l.DialTLS(clientTLS())
+		toy := c.Session().(*toy)
+		c.Client.Send(c.Seal("echo a\n"))
+		end(c)
+		l.Run()
+		wantInt(t, name+": commands", toy.ran, 1)
+		if good := name == "a good-bye"; good {
+			wantString(t, name, c.Recv(), "a\n")
+			wantInt(t, name+": why", int(toy.why), int(wire.ByPeer))
+		} else if toy.why != wire.ByError || l.TLS.Errors.Load() != 1 {
+			t.Errorf("%s: ended for %v, %d errors", name, toy.why, l.TLS.Errors.Load())
+		}
+	}
+}
+
 func TestTLSTruncation(t *testing.T) {
 	l, _ := newTLSToys(t, 0, netiotest.Options{})
 	for cut, why := range map[int]wire.Reason{0: wire.ByPeer, 1: wire.ByError, 5: wire.ByError, 20: wire.ByError} {
@@ -288,7 +329,7 @@ func FuzzTLS(f *testing.F) {
 	f.Fuzz(func(t *testing.T, good, bad []byte, piece uint8) {
 		l, _ := newTLSToys(t, 0, netiotest.Options{ReadMax: 1 + int(piece)*3})
 		c := l.DialTLS(clientTLS())
-		c.SetWindow(int(piece) * 100)
+		c.SetWindow(1 + int(piece)*100) // without any, a reply would wait for ever
 		sealed := string(bad)
 		if len(good) > 0 {
 			sealed = c.Seal(string(good[:min(len(good), 1000)])) + sealed

@@ -44,6 +44,7 @@ type tlsFlags uint8
 
 const (
 	tlsUsed      tlsFlags = 1 << iota // since the last look for idle buffers
+	tlsIdle                           // not since, and its buffers have not been looked at
 	tlsHeld                           // not read, since answers to key updates wait
 	tlsShut                           // the stream ends behind out
 	tlsCoreWaits                      // the Core wants to know when there is room

@@ -165,7 +165,7 @@ func TestTLSLateHandshakeIsNotComputed(t *testing.T) {
 		_, err := one.Read(make([]byte, 5))
 		failed <- err
 	}()
-	h.turns <- struct{}{} // another has its turn
+	h.turns <- struct{}{}       // another has its turn
 	<-time.After(2 * h.timeout) // its deadline passes
 	<-h.turns
 	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -173,6 +173,30 @@ func TestTLSLateHandshakeIsNotComputed(t *testing.T) {
 	}
 	<-h.turns
 	one.file.Close()
+}
+
+// TestTLSSocketsThatBreak: at once, or with records that wait.
+func TestTLSSocketsThatBreak(t *testing.T) {
+	for _, reply := range []int{8, 100_000} {
+		l, _, h := sealed(t, tls.VersionTLS13, 100, reply, 3)
+		l.Event(0, Readable)
+		h.refusal = Broken
+		if l.Event(0, Readable); !h.closed || l.Core.Len() != 0 {
+			t.Errorf("a reply of %d: closed %v", reply, h.closed)
+		}
+		l.Event(0, Readable|Writable|Hangup) // late ones
+
+		l, c, h := sealed(t, tls.VersionTLS13, 100, reply, 3)
+		h.refusal = Again
+		l.Event(0, Readable)
+		if c.waits() == 0 || h.closed {
+			t.Fatalf("%d bytes wait, closed %v", c.waits(), h.closed)
+		}
+		h.refusal = Broken
+		if l.Event(0, Writable); !h.closed || l.Core.Len() != 0 || l.Errors.Load() != 0 {
+			t.Errorf("a reply of %d that waits: closed %v, %d errors", reply, h.closed, l.Errors.Load())
+		}
+	}
 }
 
 // TestTLSLayout: what crypto/tls has allocated for records is found, and taken
@@ -193,6 +217,30 @@ func TestTLSLayout(t *testing.T) {
 	if raw.Cap() != 0 {
 		t.Errorf("%d bytes are left", raw.Cap())
 	}
+}
+
+// TestTLSIdleBuffers: a connection that was not used from one look to the next
+// has none of crypto/tls's buffers, those of its handshake included.
+func TestTLSIdleBuffers(t *testing.T) {
+	l, c, _ := sealed(t, tls.VersionTLS13, 1000, 1000, 10)
+	check := func(when string, want bool) {
+		t.Helper()
+		if has := c.rawInput().Cap() > 0; has != want {
+			t.Errorf("%s: %d bytes", when, c.rawInput().Cap())
+		}
+	}
+	check("behind the handshake", true)
+	l.Tick()
+	check("after one look", true)
+	l.Tick()
+	check("after two", false)
+	for range 3 {
+		l.Event(0, Readable)
+		l.Tick()
+		check("in use", true)
+	}
+	l.Tick()
+	check("idle", false)
 }
 
 // TestTLSWithoutLayout: a crypto/tls whose inside is unknown serves as well.
