@@ -39,3 +39,28 @@ func TestHashPower(t *testing.T) {
 		t.Error("a level that is no number is taken")
 	}
 }
+
+// TestRestoredState: what is known goes on, what another version knew is passed
+// over whatever it is, and a number that is none is refused.
+func TestRestoredState(t *testing.T) {
+	before := newRig(t, Config{}).server
+	before.env.StartedAtMS = 1_700_000_000_123
+	before.flushSecond.Store(1_700_000_009)
+	before.oldestMS.Store(1_700_000_010_000)
+	before.trace.number.Store(77)
+	after := newRig(t, Config{}).server
+	state := append([]slab.Field{{Name: "of_later", Value: "a word"}}, before.State()...)
+	if err := after.restore(state); err != nil {
+		t.Fatal(err)
+	}
+	if after.env.StartedAtMS != before.env.StartedAtMS || after.flushSecond.Load() != 1_700_000_009 ||
+		after.oldestMS.Load() != 1_700_000_010_000 || after.trace.number.Load() != 77 {
+		t.Errorf("restored %+v", after.State())
+	}
+	for _, f := range before.State() {
+		f.Value = "soon"
+		if err := after.restore([]slab.Field{f}); err == nil {
+			t.Errorf("%s %q is taken", f.Name, f.Value)
+		}
+	}
+}
