@@ -2,6 +2,7 @@ package compat
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,13 +51,22 @@ const readBuffer = 16384
 
 // hasEndlessKey reports whether a packet of the burst announces more than that.
 func (b burst) hasEndlessKey() bool {
-	for _, c := range b.commands {
-		all := c.bytes("", nil)
-		if b.binary && len(all) > atExtras && headerSize+int(binary.BigEndian.Uint16(all[atKeyLength:]))+int(all[atExtras]) > readBuffer {
-			return true
-		}
-	}
-	return false
+	return b.hasHeader(func(_ byte, key, extras, _ int) bool { return headerSize+key+extras > readBuffer })
+}
+
+// hasLongStat reports whether a packet of the burst is a stat with more than a
+// key.
+func (b burst) hasLongStat() bool {
+	return b.hasHeader(func(opcode byte, key, _, body int) bool { return opcode == opStat && body > key })
+}
+
+// hasHeader looks for a header.
+func (b burst) hasHeader(is func(opcode byte, key, extras, body int) bool) bool {
+	return slices.ContainsFunc(b.commands, func(c command) bool {
+		h := c.bytes("", nil)
+		return b.binary && len(h) >= headerSize && is(h[1], int(binary.BigEndian.Uint16(h[atKeyLength:])),
+			int(h[atExtras]), int(binary.BigEndian.Uint32(h[atBody:])))
+	})
 }
 
 const (

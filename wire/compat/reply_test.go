@@ -40,10 +40,18 @@ func (m *masker) clone() *masker {
 	return &masker{maps.Clone(m.names), slices.Clone(m.tokens)}
 }
 
+// longPast is above any expiry: what is above it was below zero, the seconds since
+// the server's start.
+const longPast = 1<<32 - 1<<24
+
 // approximate marks a number of seconds.
 func approximate(seconds string) string {
-	if n, err := strconv.Atoi(seconds); err != nil || n == -1 {
+	n, err := strconv.Atoi(seconds)
+	if err != nil || n == -1 {
 		return seconds // -1: never
+	}
+	if n > longPast {
+		return "(past)"
 	}
 	return "~" + seconds
 }
@@ -242,6 +250,7 @@ func TestMask(t *testing.T) {
 	check("HD c5 t-1 kc5\r\nVA 2 c6 c5 t30 l0\r\nc5\r\n", "HD ccas1 t-1 kc5\r\nVA 2 ccas2 ccas1 t~30 l~0\r\nc5\r\n")
 	check("ME a exp=-1 la=4 cas=9 fetch=no cls=1 size=64\r\n", "ME a exp=-1 la=~4 cas=cas1 fetch=no cls=1 size=64\r\n")
 	check("STAT pid 12\r\nSTAT cmd_get 4\r\nSTAT maxbytes 5\r\n", "STAT pid _\r\nSTAT cmd_get 4\r\nSTAT maxbytes 5\r\n")
+	check("HD t4294966776\r\n", "HD t(past)\r\n")
 	check("ERROR\r\nVERS", "ERROR\r\nVERS")
 }
 
