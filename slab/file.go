@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,11 +16,8 @@ type arenaFile struct {
 	name string
 }
 
-// fileLockPoll is how often the file's lock is asked for while another process has it.
-const fileLockPoll = 5 * time.Millisecond
-
-// openArenaFile opens or makes the file, and waits for its lock up to wait.
-func openArenaFile(name string, wait time.Duration) (*arenaFile, error) {
+// openArenaFile opens or makes the file, and locks it.
+func openArenaFile(name string) (*arenaFile, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -31,7 +27,7 @@ func openArenaFile(name string, wait time.Duration) (*arenaFile, error) {
 		err = fmt.Errorf("%s: %w", name, ErrFileKind)
 	}
 	if err == nil {
-		err = lockFile(f, wait)
+		err = lockFile(f)
 	}
 	if err != nil {
 		f.Close()
@@ -40,17 +36,16 @@ func openArenaFile(name string, wait time.Duration) (*arenaFile, error) {
 	return &arenaFile{f, name}, nil
 }
 
-func lockFile(f *os.File, wait time.Duration) error {
-	for until := time.Now().Add(wait); ; time.Sleep(fileLockPoll) {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
+func lockFile(f *os.File) error {
+	for {
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
+		case nil:
 			return nil
-		case err == unix.EINTR:
-		case err != unix.EWOULDBLOCK:
-			return fmt.Errorf("%s: %w", f.Name(), os.NewSyscallError("flock", err))
-		case time.Now().After(until):
+		case unix.EINTR:
+		case unix.EWOULDBLOCK:
 			return fmt.Errorf("%s: %w", f.Name(), ErrFileInUse)
+		default:
+			return fmt.Errorf("%s: %w", f.Name(), os.NewSyscallError("flock", err))
 		}
 	}
 }

@@ -78,7 +78,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // openFile opens the arena's file and takes its metadata, if they fit: c becomes
 // what they say of shards, seed and clock.
 func (s *Store) openFile(c *Config) error {
-	f, err := openArenaFile(c.File, c.FileWait)
+	f, err := openArenaFile(c.File)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 )
 
@@ -32,10 +31,9 @@ type Config struct {
 	// tmpfs or DAX file system's, since its pages are the memory. "": none. It
 	// survives the process, see Save and Restart. It takes what another store has
 	// saved there, whose shards, seed and clock then hold; FileSettings must be as
-	// they were. Who has another process before it waits for that, up to FileWait.
+	// they were. A file that another process has is refused.
 	File         string
 	FileSettings []Field
-	FileWait     time.Duration
 
 	// Verified is told once, by a goroutine, when all that was restored has been
 	// checked. May be nil.
