@@ -80,7 +80,7 @@ func modelOps(n int) int {
 	case testing.Short():
 		return n / 10
 	case invariant.On:
-		return n / 3
+		return n / 5
 	}
 	return n
 }
