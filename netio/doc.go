@@ -18,6 +18,7 @@
 //     the same Core over sockets that it pretends.
 //   - TLS: the Host of a second Core of a loop, between it and the sockets, for
 //     connections that are encrypted; TLSConn: one of them.
+//   - datagramCore: what Core is, for the sockets of UDP; sources: who may ask there.
 //   - Latency: how long connections wait for their turn and its replies.
 //
 // # Ownership
@@ -50,12 +51,12 @@
 //  8. A listener that was left is another process's: it is neither shut down nor
 //     removed, and who connected to it here is served (leave.go). One that was
 //     adopted as Foreign is never shut down nor removed (adopt.go).
-//  9. TLS costs plain connections nothing: it is looked for where no plain one
-//     has the descriptor (loop.eventOther).
+//  9. TLS and UDP cost plain connections nothing: they are looked for where no
+//     plain one has the descriptor (loop.eventOther).
 //
 // # Limits
 //
-// They stand at the heads of core.go, buffer.go, tls.go, tlshandshake.go and latency.go.
+// They stand at the heads of core.go, buffer.go, tls.go, udpcore.go and the like.
 //
 // # Tests
 //
