@@ -89,7 +89,7 @@ func (g generator) binaryBurst() burst {
 	for range 1 + g.IntN(12) {
 		p := g.packet(quiet)
 		switch p.opcode {
-		case opGet, opGetQ, opGetK, opGetKQ, opGAT, opGATQ, opGATK, opGATKQ:
+		case opGet, opGetQ, opGetK, opGetKQ, opTouch, opGAT, opGATQ, opGATK, opGATKQ:
 			read = true
 		case opIncr, opIncrQ, opDecr, opDecrQ:
 			if read {
