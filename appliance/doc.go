@@ -10,9 +10,14 @@
 // # Types
 //
 //   - Node: a store, the protocols on it, and the loops under them (node.go),
-//     with its addresses (listen.go) and its operator's port (operator.go).
+//     with its addresses (listen.go, datagrams.go), certificates (tls.go), users
+//     (credentials.go), memory file (restart.go) and operator's port (operator.go).
 //   - Run: a Node as a process: limits, user, locked memory (process.go),
-//     signals, pid file, log and exit code (run.go).
+//     signals, log and exit code (run.go), pid file (pidfile.go).
+//   - launch: how the process was started, and starts another: a daemon
+//     (daemon.go), or its successor (upgrade.go), which has a parent (parent.go)
+//     and its sockets (inherit.go). control: where an upgrade is asked for.
+//   - manager: systemd (systemd.go), told by the loops' pulse that they run.
 //
 // # Threads and ownership
 //
@@ -20,7 +25,8 @@
 // goroutine in Run owns the Node and waits for signals; it starts one that
 // stops the node, and joins it. The admin port (appliance/admin) owns its
 // own goroutine, asks the node only until it is detached, and ends with it. The
-// shutdown command and the verbosity command come in on a loop and only post.
+// shutdown command and the verbosity command come in on a loop and only post. The
+// control and the signs of life have a goroutine each, which Run ends.
 //
 // # Invariants
 //
@@ -31,15 +37,20 @@
 //  3. The exit code of an ordered stop is 0, whatever clients were doing.
 //  4. The log has a line for what happens to the node, and none for a request.
 //     Called as memcached, stderr has memcached's own sentences where it has any.
-//  5. No scrape touches memory that a stop gives back (admin.Server.Detach).
+//  5. One process serves a memory file at a time. Sockets are open in one process
+//     or both during an upgrade, never in none.
+//  6. A successor that fails costs nothing: its predecessor goes on, or starts
+//     itself anew with what it saved.
+//  7. No scrape touches memory that a stop gives back (admin.Server.Detach).
 //
 // # Limits
 //
 // Stopping waits 3 s for clients to take their replies, then cuts them.
-// Starting waits 10 s for the names of -l.
+// Starting waits 10 s for the names of -l, an upgrade 2 minutes for each word of
+// the successor.
 //
 // # Tests
 //
-// node_test.go starts nodes in this process; cmd/panda's scripts start the
-// binary.
+// node_test.go starts nodes in this process; processrig_test.go and cmd/panda's
+// scripts start the binary. packaging_test.go holds units, image and documents to it.
 package appliance
