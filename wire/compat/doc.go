@@ -18,8 +18,10 @@
 //   - transcript_test.go: inputs and replies of memcached 1.6.18 and 1.6.45, byte
 //     for byte (testdata/transcript-*.txt).
 //   - watch_test.go: what watchers are told, line for line (testdata/watch-*.txt).
-//   - differential_test.go: seeded random sequences sent to memcached 1.6.18
-//     and to us.
+//   - languages_test.go: clients in C, Java, Python and JavaScript, each of which
+//     meets a driver that speaks the other protocol.
+//   - differential_test.go: seeded random sequences of text, meta and binary
+//     sent to memcached 1.6.18 and to us; allowances_test.go lists what may differ.
 //   - datagram_test.go: seeded random datagrams, likewise.
 //   - hostile_test.go: peers that are slow, vanish, or push without reading.
 //   - mode_test.go: what single flags change.

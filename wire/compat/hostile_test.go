@@ -392,7 +392,8 @@ func TestHostileGreedyNeighbour(t *testing.T) {
 // sends a request without end.
 func greedyNeighbour(t *testing.T, s *server, request string) {
 	t.Helper()
-	const stallMax = 10 * time.Millisecond
+	// What a machine is busy with besides delays the quiet one, neighbour or not.
+	stallMax := 10*time.Millisecond + 4*quietStall(t, s)
 	greedy := s.dial(t)
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
@@ -433,7 +434,7 @@ func greedyNeighbour(t *testing.T, s *server, request string) {
 	}
 	t.Logf("99 of 100 replies within %v, beside %d MB of replies", best, read.Load()/mib)
 	if best > stallMax {
-		t.Errorf("a quiet connection waits %v beside a greedy one", best)
+		t.Errorf("a quiet connection waits %v beside a greedy one, wanted at most %v", best, stallMax)
 	}
 	if read.Load() == 0 {
 		t.Error("the greedy connection got no replies")
