@@ -12,6 +12,7 @@ import (
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -326,7 +327,11 @@ func FuzzTLS(f *testing.F) {
 	f.Add([]byte("echo a\n"), []byte{0x17, 3, 3, 0, 1, 0}, uint8(3))
 	f.Add([]byte("put 3\nabc"), []byte{0x15, 3, 3, 0, 2, 1, 0}, uint8(1))
 	f.Add([]byte("big 70000\n"), []byte("get a\r\n"), uint8(200))
+	long := regexp.MustCompile("[0-9]{7}|-") // more or less than a toy has
 	f.Fuzz(func(t *testing.T, good, bad []byte, piece uint8) {
+		if long.Match(good) {
+			t.Skip()
+		}
 		l, _ := newTLSToys(t, 0, netiotest.Options{ReadMax: 1 + int(piece)*3})
 		c := l.DialTLS(clientTLS())
 		c.SetWindow(1 + int(piece)*100) // without any, a reply would wait for ever
