@@ -114,7 +114,7 @@ var flags = []option{
 	{short: 'S', long: "enable-sasl", state: Effective,
 		set:  func(p *parser, _ string) *Exit { p.c.SASL = true; return nil },
 		help: "-S, --enable-sasl         SASL authentication, for the binary protocol",
-		note: "SASL PLAIN for the binary protocol; passwords from `MEMCACHED_SASL_PWDB` or the sasldb that the SASL configuration names"},
+		note: "SASL for the binary protocol (PLAIN, and CRAM-MD5 with a sasldb); passwords from `MEMCACHED_SASL_PWDB` or the sasldb that the SASL configuration names"},
 	{short: 'F', long: "disable-flush-all", state: Effective,
 		set:  func(p *parser, _ string) *Exit { p.c.Memcache.FlushDisabled = true; return nil },
 		help: "-F, --disable-flush-all   refuse the \"flush_all\" command",

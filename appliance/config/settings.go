@@ -115,7 +115,7 @@ var settings = []setting{
 			return err
 		}},
 	{name: "memcache.sasl", kind: truth, initial: "false",
-		help:   "Clients must authenticate by SASL PLAIN, and speak the binary protocol. MEMCACHED_SASL_PWDB names the file of passwords.",
+		help:   "Clients must authenticate by SASL, and speak the binary protocol. MEMCACHED_SASL_PWDB names the file of passwords.",
 		reason: "memcached's",
 		set:    func(p *parser, v value) error { p.c.SASL = v.truth; return nil }},
 	{name: "memcache.auth_file", kind: text, initial: "", zero: "none",
