@@ -410,7 +410,7 @@ func (g generator) lru() string {
 }
 
 func (g generator) slabs() string {
-	return "slabs" + g.of("", " x", " reassign 1 1", " reassign -1 -1", " reassign "+g.number("1", "99")+" 99", " reassign 1", " reassign x y", " r 2 2",
+	return "slabs" + g.of("", " x", " reassign 1 1", " reassign -1 -1", " reassign "+g.number("1", "99")+" 99", " reassign 99", " reassign x y", " r 2 2",
 		" automove "+g.number("0", "1", "2", "3"), " automove ratio "+g.fraction(), " automove freeratio "+g.fraction(),
 		" automove window "+g.number("2", "3", "30", "1800", "1801"), " automove", " automove ratio") + g.noReply()
 }
