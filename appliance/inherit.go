@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -188,8 +189,9 @@ func (n *Node) listenGiven() (activated bool, err error) {
 }
 
 // security is how a foreign socket's connections are protected: as its name
-// says, else as the listener with its address, else as ssl_verify_mode says. A
-// listener that only has the same port may be plain text for this host.
+// says, else as the listener with its address, else as ssl_verify_mode says, or
+// more strictly, when a listener of its port wants certificates: a name may lead
+// to any address. Plain text is for the very address that it was wanted for.
 func (n *Node) security(g *givenSocket) config.Security {
 	switch {
 	case n.config.TLS == nil || g.network == "unix" || g.name == namePlain:
@@ -199,12 +201,34 @@ func (n *Node) security(g *givenSocket) config.Security {
 	case g.name == nameMTLS:
 		return config.MutualTLS
 	}
+	security := config.PolicyTLS
+	at, err := netip.ParseAddrPort(g.address)
+	if err != nil {
+		return security
+	}
 	for _, l := range n.config.Listeners {
-		if net.JoinHostPort(l.Host, strconv.Itoa(l.Port)) == g.address {
+		switch {
+		case l.Port != int(at.Port()):
+		case hostIs(l.Host, at.Addr().Unmap()):
 			return l.Security
+		case l.Security == config.MutualTLS:
+			security = config.MutualTLS
 		}
 	}
-	return config.PolicyTLS
+	return security
+}
+
+// hostIs reports whether a listener's host is an address, as resolve has it, but
+// for names: "" is all addresses of a family.
+func hostIs(host string, ip netip.Addr) bool {
+	switch host {
+	case "":
+		return ip.IsUnspecified()
+	case "localhost":
+		return ip == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || ip == netip.IPv6Loopback()
+	}
+	named, err := netip.ParseAddr(host)
+	return err == nil && named.Unmap() == ip
 }
 
 // listenOrAdopt serves a socket that is bound already, or binds one.

@@ -237,11 +237,20 @@ func TestSocketActivation(t *testing.T) {
 
 // TestActivatedSocketsAreProtected: a socket of systemd is as its name says, or as
 // the listener with its address; one that has nothing but the port of a listener
-// without TLS has TLS.
+// without TLS has TLS, and of one with certificates, certificates.
 func TestActivatedSocketsAreProtected(t *testing.T) {
 	n := &Node{config: config.Config{TLS: &config.TLS{}, Listeners: []config.Listener{
 		{Host: "127.0.0.1", Port: 11211, Security: config.PlainText},
 		{Host: "::1", Port: 11212, Security: config.MutualTLS},
+		{Host: "", Port: 11213, Security: config.MutualTLS},
+		{Host: "", Port: 11214, Security: config.PlainText},
+		{Host: "localhost", Port: 11215, Security: config.MutualTLS},
+		{Host: "localhost", Port: 11216, Security: config.ServerTLS},
+		{Host: "cache.example.com", Port: 11217, Security: config.MutualTLS},
+		{Host: "cache.example.com", Port: 11218, Security: config.PlainText},
+		{Host: "127.0.0.1", Port: 11219, Security: config.MutualTLS},
+		{Host: "10.0.0.5", Port: 11219, Security: config.PlainText},
+		{Host: "0:0:0::1", Port: 11219, Security: config.ServerTLS},
 	}}}
 	for _, c := range []struct {
 		name, network, address string
@@ -250,6 +259,22 @@ func TestActivatedSocketsAreProtected(t *testing.T) {
 		{"panda.socket", "tcp4", "127.0.0.1:11211", config.PlainText},
 		{"panda.socket", "tcp4", "10.0.0.5:11211", config.PolicyTLS},
 		{"panda.socket", "tcp6", "[::1]:11212", config.MutualTLS},
+		{"panda.socket", "tcp4", "0.0.0.0:11213", config.MutualTLS},
+		{"panda.socket", "tcp6", "[::]:11213", config.MutualTLS},
+		{"panda.socket", "tcp4", "10.0.0.5:11213", config.MutualTLS},
+		{"panda.socket", "tcp4", "0.0.0.0:11214", config.PlainText},
+		{"panda.socket", "tcp4", "10.0.0.5:11214", config.PolicyTLS},
+		{"panda.socket", "tcp4", "127.0.0.1:11215", config.MutualTLS},
+		{"panda.socket", "tcp6", "[::1]:11215", config.MutualTLS},
+		{"panda.socket", "tcp4", "10.0.0.5:11215", config.MutualTLS},
+		{"panda.socket", "tcp6", "[::1]:11216", config.ServerTLS},
+		{"panda.socket", "tcp4", "10.0.0.5:11217", config.MutualTLS},
+		{"panda.socket", "tcp6", "[::]:11217", config.MutualTLS},
+		{"panda.socket", "tcp4", "10.0.0.5:11218", config.PolicyTLS},
+		{"panda.socket", "tcp4", "10.0.0.5:11219", config.PlainText},
+		{"panda.socket", "tcp6", "[::1]:11219", config.ServerTLS},
+		{"panda.socket", "tcp4", "10.0.0.6:11219", config.MutualTLS},
+		{"panda.socket", "tcp4", "10.0.0.6:11220", config.PolicyTLS},
 		{"btls", "tcp4", "127.0.0.1:11211", config.ServerTLS},
 		{"mtls", "tcp4", "127.0.0.1:11211", config.MutualTLS},
 		{"notls", "tcp4", "10.0.0.5:11211", config.PlainText},
