@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -42,10 +43,11 @@ type givenSocket struct {
 	claimed bool
 }
 
-// described is a socket in envSockets: "7", or "7=name" for a foreign one.
+// described is a socket in envSockets: "7", or "7=name" for a foreign one, whose
+// name may hold whatever can be printed: it is escaped, as in an URL.
 func (g *givenSocket) described(fd int) string {
 	if g.foreign {
-		return fmt.Sprintf("%d=%s", fd, g.name)
+		return fmt.Sprintf("%d=%s", fd, url.PathEscape(g.name))
 	}
 	return strconv.Itoa(fd)
 }
@@ -74,6 +76,9 @@ func readInheritance(env func(string) string, pid int) (in inheritance, err erro
 		for item := range strings.SplitSeq(text, ",") {
 			number, name, foreign := strings.Cut(item, "=")
 			fd, err := strconv.Atoi(number)
+			if err == nil {
+				name, err = url.PathUnescape(name)
+			}
 			if err != nil || fd <= 2 || len(in) >= socketsMax {
 				return nil, fmt.Errorf("%s=%q is no list of descriptors", envSockets, text)
 			}

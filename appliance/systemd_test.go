@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -283,6 +284,37 @@ func TestActivatedSocketsAreProtected(t *testing.T) {
 		if got := n.security(&givenSocket{name: c.name, network: c.network, address: c.address}); got != c.want {
 			t.Errorf("%s at %s %s: %d, want %d", c.name, c.network, c.address, got, c.want)
 		}
+	}
+}
+
+// TestNamesOfSocketsGoOver: whatever FileDescriptorName holds, the next process
+// gets the same, and all of the sockets.
+func TestNamesOfSocketsGoOver(t *testing.T) {
+	file, err := listenLoopback(t, "tcp", "127.0.0.1:0").(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fd := int(file.Fd())
+	var list []string
+	names := []string{"panda.socket", "web,7=x", "a=b", "50%", "a+b c", ""}
+	for _, name := range names {
+		list = append(list, (&givenSocket{foreign: true, name: name}).described(fd))
+	}
+	list = append(list, (&givenSocket{}).described(fd))
+	env := map[string]string{envSockets: strings.Join(list, ",")}
+	in, err := readInheritance(func(name string) string { return env[name] }, os.Getpid())
+	if err != nil || len(in) != len(list) {
+		t.Fatalf("%q are %d sockets: %v", list, len(in), err)
+	}
+	for i, g := range in {
+		if own := i == len(names); g.fd != fd || g.foreign == own || !own && g.name != names[i] {
+			t.Errorf("%q has become %+v", list[i], g)
+		}
+	}
+	env[envSockets] = strconv.Itoa(fd) + "=%zz"
+	if in, err := readInheritance(func(name string) string { return env[name] }, os.Getpid()); err == nil {
+		t.Errorf("%q are %d sockets", env[envSockets], len(in))
 	}
 }
 
