@@ -18,8 +18,12 @@ var (
 	ErrGap = errors.New("effectlog: a part of the log is missing")
 	// ErrFailed: an earlier write or sync failed; the log takes no more.
 	ErrFailed = errors.New("effectlog: an earlier write failed")
-	// ErrRecordSize: a record above RecordMax.
-	ErrRecordSize = errors.New("effectlog: a record is too large")
+	// ErrChunk: a chunk of several records above 8 MiB.
+	ErrChunk = errors.New("effectlog: a chunk is too large")
+	// ErrEpoch: an epoch that is not above the last one.
+	ErrEpoch = errors.New("effectlog: an epoch comes too late")
+	// ErrNotRepaired: the log's end is not mended.
+	ErrNotRepaired = errors.New("effectlog: the log was interrupted, and not repaired")
 )
 
 // A DamageError says where the log cannot be believed.

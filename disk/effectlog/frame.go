@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"strconv"
+	"strings"
 
 	"github.com/pandabeardb/panda/disk/dio"
 )
@@ -23,6 +25,7 @@ const (
 const (
 	frameLast = 1 << iota // the epoch ends with this frame
 	frameEnd              // the segment ends with this frame, which is empty
+	frameNote             // the frame is empty, and says what is durable
 	frameFlagsEnd
 )
 
@@ -54,16 +57,20 @@ func (f *frame) put(dst []byte) {
 }
 
 // parseFrame is the head at the beginning of src, of a segment with this identity.
-func parseFrame(src []byte, segment uint64) (f frame, ok bool) {
-	f, ok = parseHead(src)
-	return f, ok && f.segment == segment
+// An error is ErrFrame, or ErrVersion.
+func parseFrame(src []byte, segment uint64) (f frame, err error) {
+	f, err = parseHead(src)
+	if err == nil && f.segment != segment {
+		err = ErrFrame
+	}
+	return f, err
 }
 
 // parseHead is the head of any segment's frame.
-func parseHead(src []byte) (f frame, ok bool) {
+func parseHead(src []byte) (f frame, err error) {
 	if len(src) < frameHead || binary.LittleEndian.Uint64(src) != frameMagic ||
 		binary.LittleEndian.Uint32(src[8:]) != crc32.Checksum(src[12:frameHead], castagnoli) {
-		return frame{}, false
+		return frame{}, ErrFrame
 	}
 	f = frame{
 		size:    binary.LittleEndian.Uint32(src[12:]),
@@ -73,8 +80,13 @@ func parseHead(src []byte) (f frame, ok bool) {
 		records: binary.LittleEndian.Uint32(src[40:]),
 		flags:   binary.LittleEndian.Uint32(src[44:]),
 	}
-	ok = f.size <= max(frameMax, RecordMax) && f.flags < frameFlagsEnd && f.durable <= f.epoch
-	return f, ok
+	if f.flags >= frameFlagsEnd {
+		return f, ErrVersion
+	}
+	if f.size > max(frameMax, RecordMax) || f.durable > f.epoch {
+		return f, ErrFrame
+	}
+	return f, nil
 }
 
 // A segment's head fills its first block.
@@ -91,9 +103,17 @@ type segment struct {
 }
 
 // name is the file's.
-func (s *segment) name() string { return fmt.Sprintf("%016d%s", s.serial, segmentSuffix) }
+func (s *segment) name() string { return fmt.Sprintf("%016d.log", s.serial) }
 
-const segmentSuffix = ".log"
+// parseName is the serial in a segment's name; 0: it is no segment's.
+func parseName(name string) (serial uint64) {
+	digits, ok := strings.CutSuffix(name, ".log")
+	serial, err := strconv.ParseUint(digits, 10, 64)
+	if !ok || err != nil || (&segment{serial: serial}).name() != name {
+		return 0
+	}
+	return serial
+}
 
 func (s *segment) put(dst []byte) {
 	clear(dst[:dio.BlockSize])

@@ -279,6 +279,72 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A log that found no room for its next segment has lost nothing by it.
+func TestForgetAfterFullDisk(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 10))
+	disk.SetSpace(1)
+	if err := writeEpochs(w, 11, 200); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	w.Forget(3)
+	w.Close()
+	disk.SetSpace(0)
+	if _, last, err := readAll(disk, ReadOptions{}); err != nil || last < w.Durable() || last < 10 {
+		t.Errorf("up to %d of %d, %v", last, w.Durable(), err)
+	}
+}
+
+// Epochs that come too late, and chunks that are too large, are refused, and the log
+// goes on. An epoch without effects is durable with what was before it.
+func TestEpochs(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 3))
+	for _, epoch := range []Epoch{0, 2, 3} {
+		if err := w.Write(epoch, []Chunk{chunk(epoch, 1)}); !errors.Is(err, ErrEpoch) {
+			t.Errorf("epoch %d: %v", epoch, err)
+		}
+	}
+	large := Chunk{Pieces: [][]byte{make([]byte, frameMax), {1}}, Records: 2}
+	if err := w.Write(4, []Chunk{large}); !errors.Is(err, ErrChunk) {
+		t.Errorf("a chunk of two records: %v", err)
+	}
+	must(t, w.Write(4, nil))
+	if w.Durable() != 0 {
+		t.Errorf("%d is durable", w.Durable())
+	}
+	must(t, w.Sync())
+	must(t, w.Write(5, nil))
+	if w.Durable() != 5 {
+		t.Errorf("%d is durable", w.Durable())
+	}
+	must(t, w.Close())
+	if _, last, err := readAll(disk, ReadOptions{}); err != nil || last != 3 {
+		t.Errorf("up to %d, %v", last, err)
+	}
+}
+
+// Only what has a segment's name is one; a log that was interrupted must be repaired.
+func TestNamesAndRepair(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 3))
+	for _, name := range []string{"panda.log", "1.log", "0000000000000001.log.old", "zzzzzzzzzzzzzzzz.log"} {
+		f, err := disk.Open(name, dio.New)
+		must(t, err)
+		must(t, f.Close())
+	}
+	tail, last, err := readAll(disk, ReadOptions{})
+	if err != nil || last != 3 {
+		t.Fatalf("up to %d, %v", last, err)
+	}
+	if _, err := NewWriter(disk, ".", tail, Options{}); !errors.Is(err, ErrNotRepaired) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestLayout holds the bytes: files of this version must be read for ever.
 func TestLayout(t *testing.T) {
 	disk := diotest.New()

@@ -1,11 +1,12 @@
 package effectlog
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"path"
-	"strings"
 
 	"github.com/pandabeardb/panda/disk/dio"
 )
@@ -45,7 +46,8 @@ type Tail struct {
 }
 
 // Read visits the log in folder, epoch by epoch. It changes nothing. The Batch is the
-// visitor's until it returns. An error of the log is a *DamageError.
+// visitor's until it returns. An error of the log is a *DamageError. Salvaging, an epoch
+// that damage has made a part of comes as it is; one at the log's torn end does not.
 func Read(disk dio.FS, folder string, options ReadOptions, visit func(*Batch) error) (*Tail, error) {
 	names, total, err := segmentNames(disk, folder)
 	if err != nil {
@@ -55,13 +57,13 @@ func Read(disk dio.FS, folder string, options ReadOptions, visit func(*Batch) er
 	for i, name := range names {
 		r.last = i == len(names)-1
 		if err := r.readSegment(path.Join(folder, name), name, i); err != nil {
-			return r.tail, err
+			return nil, err
 		}
 	}
-	if len(r.epoch) > 0 && r.tail.Torn == nil {
-		r.tail.Torn = r.at(r.epoch[0].Offset, -1, fmt.Errorf("%w: epoch %d has no end", ErrGap, r.epoch[0].Epoch))
+	if r.partial > 0 && r.tail.Torn == nil {
+		r.tail.Torn = r.at(r.partialOffset, -1, fmt.Errorf("%w: epoch %d has no end", ErrGap, r.partial))
 	}
-	return r.tail, r.dropEpoch()
+	return r.tail, nil
 }
 
 // segmentNames are the segments' names, in order, and the bytes in them.
@@ -71,7 +73,7 @@ func segmentNames(disk dio.FS, folder string) (names []string, total int64, err 
 		return nil, 0, err
 	}
 	for _, info := range infos {
-		if strings.HasSuffix(info.Name(), segmentSuffix) && !info.IsDir() {
+		if parseName(info.Name()) > 0 && !info.IsDir() {
 			names = append(names, info.Name())
 			total += info.Size()
 		}
@@ -102,7 +104,10 @@ type reader struct {
 	from   int64 // what of the file is in window
 	have   int
 
-	epoch []Batch // frames of an epoch that is not whole yet
+	seen          Epoch   // the last whole epoch, wanted or not, or known to be forgotten
+	partial       Epoch   // the one that is not whole yet; 0: none
+	partialOffset int64   // of its first frame
+	epoch         []Batch // its frames, if it is wanted
 }
 
 // errStop ends a segment early, without being an error.
@@ -146,23 +151,26 @@ func (r *reader) readHead(name string, index int) error {
 	if err != nil {
 		return err
 	}
+	serial := parseName(name)
 	s, err := parseSegment(block)
-	if err == nil && s.name() != name {
+	if err == nil && s.serial != serial {
 		err = ErrSegment
 	}
 	switch {
 	case errors.Is(err, ErrVersion):
 		return r.at(0, -1, err)
 	case err != nil:
-		first, found := r.firstFrame()
+		first, found, readErr := r.firstFrame()
+		if readErr != nil {
+			return readErr
+		}
 		if !found && r.last { // its writer was interrupted before there was anything in it
-			r.tail.serial++
-			r.tail.end, r.tail.ended, r.tail.Torn = 0, false, r.at(0, -1, err)
+			r.tail.serial, r.tail.end, r.tail.ended, r.tail.Torn = serial, 0, false, r.at(0, -1, err)
 			return errStop
 		}
 		// Salvaging, the first frame is believed.
-		s = segment{serial: r.tail.serial + 1, identity: first.segment, first: first.epoch}
-	case index > 0 && s.serial != r.tail.serial+1 || index == 0 && s.first > r.options.After+1:
+		s = segment{serial: serial, identity: first.segment, first: first.epoch}
+	case index > 0 && serial != r.tail.serial+1 || index == 0 && s.first > r.options.After+1:
 		err = ErrGap
 	}
 	if err != nil {
@@ -171,23 +179,26 @@ func (r *reader) readHead(name string, index int) error {
 		}
 	}
 	r.segment = s
+	if s.first > 0 {
+		r.seen = max(r.seen, s.first-1)
+	}
 	r.tail.segments = append(r.tail.segments, s)
 	r.tail.serial, r.tail.end, r.tail.ended = s.serial, dio.BlockSize, false
 	return nil
 }
 
 // firstFrame is the first frame of a segment whose head is damaged.
-func (r *reader) firstFrame() (f frame, found bool) {
+func (r *reader) firstFrame() (f frame, found bool, err error) {
 	for offset := int64(dio.BlockSize); offset < r.size; offset += dio.BlockSize {
 		block, err := r.bytes(offset, dio.BlockSize)
 		if err != nil {
-			return frame{}, false
+			return frame{}, false, err
 		}
-		if f, ok := parseHead(block); ok {
-			return f, true
+		if f, err := parseHead(block); err == nil {
+			return f, true, nil
 		}
 	}
-	return frame{}, false
+	return frame{}, false, nil
 }
 
 // readFrame reads the frame at offset, and is where the next one begins.
@@ -196,9 +207,9 @@ func (r *reader) readFrame(offset int64) (next int64, err error) {
 	if err != nil {
 		return offset, err
 	}
-	f, ok := parseFrame(block, r.segment.identity)
-	if !ok {
-		return r.broken(offset, r.at(offset, -1, ErrFrame))
+	f, err := parseFrame(block, r.segment.identity)
+	if err != nil {
+		return r.broken(offset, r.at(offset, -1, err))
 	}
 	next = offset + padded(int64(f.size))
 	if next > r.size {
@@ -229,10 +240,8 @@ func (r *reader) check(all []byte, f *frame, offset int64) *DamageError {
 	if len(records) > 0 {
 		return r.at(at, r.records+int(f.records), ErrRecord)
 	}
-	for _, b := range rest {
-		if b != 0 {
-			return r.at(at, -1, ErrFrame)
-		}
+	if !bytes.Equal(rest, zeros[:len(rest)]) {
+		return r.at(at, -1, ErrFrame)
 	}
 	return nil
 }
@@ -240,28 +249,35 @@ func (r *reader) check(all []byte, f *frame, offset int64) *DamageError {
 // take visits the frame, with those before it, when its epoch is whole.
 func (r *reader) take(records []byte, f *frame, offset, next int64) error {
 	r.records += int(f.records)
-	if f.flags&frameEnd != 0 {
+	switch {
+	case f.flags&frameEnd != 0:
 		return r.takeEnd(offset, next)
-	}
-	if f.epoch <= r.options.After {
-		r.tail.end = next // not wanted
+	case f.flags&frameNote != 0:
 		return nil
-	}
-	if f.epoch <= r.tail.Epoch || len(r.epoch) > 0 && f.epoch != r.epoch[0].Epoch {
-		if err := r.damage(offset, -1, fmt.Errorf("%w: epoch %d follows %d", ErrGap, f.epoch, r.tail.Epoch)); err != nil {
+	case f.epoch <= r.seen || r.partial > 0 && f.epoch != r.partial:
+		if err := r.damage(offset, -1, fmt.Errorf("%w: epoch %d follows %d", ErrGap, f.epoch, max(r.seen, r.partial))); err != nil {
 			return err
 		}
 		if err := r.dropEpoch(); err != nil {
 			return err
 		}
 	}
-	r.epoch = append(r.epoch, Batch{f.epoch, records, int(f.records), r.name, offset})
-	if f.flags&frameLast == 0 {
-		own := &r.epoch[len(r.epoch)-1]
-		own.Records = append([]byte(nil), records...) // the window moves on
+	if r.partial == 0 {
+		r.partial, r.partialOffset = f.epoch, offset
+	}
+	wanted := f.epoch > r.options.After
+	last := f.flags&frameLast != 0
+	if wanted {
+		if !last {
+			records = bytes.Clone(records) // the window moves on
+		}
+		r.epoch = append(r.epoch, Batch{f.epoch, records, int(f.records), r.name, offset})
+	}
+	if !last {
 		return nil
 	}
-	r.tail.Epoch, r.tail.end = f.epoch, next
+	r.partial, r.seen, r.tail.end = 0, max(r.seen, f.epoch), next
+	r.tail.Epoch = max(r.tail.Epoch, f.epoch)
 	return r.visitEpoch()
 }
 
@@ -269,21 +285,22 @@ func (r *reader) take(records []byte, f *frame, offset, next int64) error {
 func (r *reader) takeEnd(offset, next int64) error {
 	r.tail.ended, r.tail.end = true, next
 	err := error(nil)
-	if len(r.epoch) > 0 {
-		err = r.damage(offset, -1, fmt.Errorf("%w: epoch %d has no end", ErrGap, r.epoch[0].Epoch))
+	if r.partial > 0 {
+		err = r.damage(offset, -1, fmt.Errorf("%w: epoch %d has no end", ErrGap, r.partial))
 		err = errors.Join(err, r.dropEpoch())
 	}
+	if err != nil || next == r.size {
+		return cmp.Or(err, errStop)
+	}
+	zero, err := r.zero(next)
 	switch {
-	case err != nil || next == r.size:
-	case r.last && r.zero(next): // interrupted before the file was cut off here
+	case err != nil:
+		return err
+	case r.last && zero: // interrupted before the file was cut off here
 		r.tail.ended, r.tail.end = false, offset
-	default:
-		err = r.damage(next, -1, ErrFrame)
+		return errStop
 	}
-	if err == nil {
-		err = errStop
-	}
-	return err
+	return cmp.Or(r.damage(next, -1, ErrFrame), errStop)
 }
 
 // visitEpoch visits the frames of an epoch, which is whole now.
@@ -299,6 +316,7 @@ func (r *reader) visitEpoch() (err error) {
 
 // dropEpoch forgets frames whose epoch's end is missing; salvaging, it visits them.
 func (r *reader) dropEpoch() error {
+	r.partial = 0
 	if r.options.Salvage != nil {
 		return r.visitEpoch()
 	}
@@ -309,11 +327,21 @@ func (r *reader) dropEpoch() error {
 // broken is what to do at a place that is no whole frame: end there, if it is what
 // an interrupted writer may leave; else it is damage, and salvaging goes on behind.
 func (r *reader) broken(offset int64, damage *DamageError) (next int64, err error) {
-	if r.last && !errors.Is(damage, ErrVersion) && !r.later(offset+dio.BlockSize) {
-		if !r.zero(offset) {
-			r.tail.Torn = damage
+	if errors.Is(damage, ErrVersion) {
+		return offset, damage
+	}
+	if r.last {
+		later, err := r.later(offset + dio.BlockSize)
+		if err != nil {
+			return offset, err
 		}
-		return offset, errStop
+		if !later {
+			zero, err := r.zero(offset)
+			if !zero {
+				r.tail.Torn = damage
+			}
+			return offset, cmp.Or(err, errStop)
+		}
 	}
 	if err := r.damage(damage.Offset, damage.Record, damage.Err); err != nil {
 		return offset, err
@@ -322,9 +350,11 @@ func (r *reader) broken(offset int64, damage *DamageError) (next int64, err erro
 		return offset, err
 	}
 	for next = offset + dio.BlockSize; next < r.size; next += dio.BlockSize {
-		if block, err := r.bytes(next, dio.BlockSize); err != nil {
+		block, err := r.bytes(next, dio.BlockSize)
+		if err != nil {
 			return next, err
-		} else if _, ok := parseFrame(block, r.segment.identity); ok {
+		}
+		if _, err := parseFrame(block, r.segment.identity); err == nil {
 			return next, nil
 		}
 	}
@@ -333,33 +363,34 @@ func (r *reader) broken(offset int64, damage *DamageError) (next int64, err erro
 
 // later says whether there is a frame at offset or behind, written when more was
 // durable than has been read so far: then what was read before it is damaged, not torn.
-func (r *reader) later(offset int64) bool {
+func (r *reader) later(offset int64) (bool, error) {
 	for ; offset < r.size; offset += dio.BlockSize {
 		block, err := r.bytes(offset, dio.BlockSize)
 		if err != nil {
-			return false
+			return false, err
 		}
-		if f, ok := parseFrame(block, r.segment.identity); ok && f.durable > r.tail.Epoch {
-			return true
+		if f, err := parseFrame(block, r.segment.identity); err == nil && f.durable > r.seen {
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
+// zeros is what Allocate leaves.
+var zeros [dio.BlockSize]byte
+
 // zero says whether the rest of the segment is as Allocate has left it.
-func (r *reader) zero(offset int64) bool {
+func (r *reader) zero(offset int64) (bool, error) {
 	for ; offset < r.size; offset += dio.BlockSize {
 		block, err := r.bytes(offset, dio.BlockSize)
 		if err != nil {
-			return false
+			return false, err
 		}
-		for _, b := range block {
-			if b != 0 {
-				return false
-			}
+		if !bytes.Equal(block, zeros[:]) {
+			return false, nil
 		}
 	}
-	return true
+	return true, nil
 }
 
 func (r *reader) at(offset int64, record int, err error) *DamageError {
@@ -391,6 +422,9 @@ func (r *reader) bytes(offset int64, n int) ([]byte, error) {
 		return nil, err
 	}
 	if had < n {
+		if r.from+int64(had) < r.size {
+			return nil, fmt.Errorf("%s: %w", r.name, io.ErrUnexpectedEOF)
+		}
 		clear(r.window[had:n])
 		had = n
 	}

@@ -42,10 +42,11 @@ type Record struct {
 }
 
 const (
-	recordHead = 24      // bytes of a record that are always there
-	keyMax     = 1 << 16 // above any key of any protocol here: memcache 250, this keyspace 255, room for Redis
-	// RecordMax is the largest record: a value of 1 GiB, the keyspace's limit, and what goes with it.
-	RecordMax = 1<<30 + keyMax + 64
+	recordHead = 24        // bytes of a record that are always there
+	keyMax     = 512 << 20 // of Redis; memcache has 250 bytes, this keyspace 255
+	valueMax   = 1 << 30   // of this keyspace
+	// RecordMax is the largest record.
+	RecordMax = valueMax + keyMax + recordHead + 28
 )
 
 // The optional fields, in the order in which they follow the head.
@@ -70,8 +71,12 @@ func AppendRecord(dst []byte, r *Record) []byte {
 }
 
 // AppendHead appends r up to its value, of which there will be valueLen bytes. When
-// they are there, too, Seal is to be called.
+// they are there, too, Seal is to be called. What could not be read again is a bug of
+// the caller's: keys above 512 MB, values above 1 GiB.
 func AppendHead(dst []byte, r *Record, valueLen int) []byte {
+	if len(r.Key) > keyMax || valueLen > valueMax {
+		panic("BUG: effectlog: a record is too large")
+	}
 	from := len(dst)
 	dst = append(dst, make([]byte, recordHead)...)
 	fields := uint16(0)

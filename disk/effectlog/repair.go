@@ -1,6 +1,8 @@
 package effectlog
 
 import (
+	"errors"
+	"io/fs"
 	"path"
 
 	"github.com/pandabeardb/panda/disk/dio"
@@ -8,18 +10,22 @@ import (
 
 // Repair ends the last segment behind what Read found whole in it, so that a log
 // that goes on in the next one has no torn place within. It may be interrupted, and
-// done again. Nothing is done to a log that was closed.
+// done again, with the same Tail or that of
+// another Read. Nothing is done to a log that was closed.
 func Repair(disk dio.FS, folder string, tail *Tail) error {
 	if tail.serial == 0 || tail.ended {
 		return nil
 	}
 	if tail.end == 0 { // only a head that is not whole
 		name := (&segment{serial: tail.serial}).name()
-		if err := disk.Remove(path.Join(folder, name)); err != nil {
+		if err := disk.Remove(path.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		tail.serial--
-		return disk.SyncFolder(folder)
+		if err := disk.SyncFolder(folder); err != nil {
+			return err
+		}
+		tail.serial, tail.ended = tail.serial-1, true
+		return nil
 	}
 	last := &tail.segments[len(tail.segments)-1]
 	f, err := disk.Open(path.Join(folder, last.name()), dio.Direct)
@@ -40,5 +46,9 @@ func Repair(disk dio.FS, folder string, tail *Tail) error {
 	if _, err := f.WriteAt(block, tail.end); err != nil {
 		return err
 	}
-	return f.Sync()
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	tail.ended = true
+	return nil
 }

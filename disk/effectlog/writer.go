@@ -22,7 +22,8 @@ const (
 	stageBytes = 1 << 20
 )
 
-// A Chunk is a number of whole records, whose bytes may lie in pieces.
+// A Chunk is a number of whole records, whose bytes may lie in pieces: up to 8 MiB, or
+// one record.
 type Chunk struct {
 	Pieces  [][]byte
 	Records int
@@ -49,7 +50,10 @@ type Writer struct {
 	stage    []byte
 	staged   int
 	failed   error
-	syncNeed bool // something was written since the last Sync
+	syncNeed bool  // something was written since the last Sync
+	last     Epoch // the last one that has effects
+	mark     Epoch // the last one that has effects and is durable
+	noted    Epoch // what a frame in the log says of that
 }
 
 // NewWriter begins a new segment behind what Read has found, and Repair mended.
@@ -57,12 +61,15 @@ func NewWriter(disk dio.FS, folder string, tail *Tail, options Options) (*Writer
 	if options.SegmentBytes == 0 {
 		options.SegmentBytes = segmentBytesDefault
 	}
+	if tail.serial > 0 && !tail.ended {
+		return nil, ErrNotRepaired
+	}
 	options.SegmentBytes = max(options.SegmentBytes, segmentBytesMin)
 	w := &Writer{
 		disk: disk, folder: folder, options: options,
 		earlier: tail.segments,
 		segment: segment{serial: tail.serial},
-		written: tail.Epoch, durable: tail.Epoch,
+		written: tail.Epoch, durable: tail.Epoch, last: tail.Epoch, mark: tail.Epoch,
 		stage: dio.Aligned(stageBytes),
 	}
 	if err := w.begin(tail.Epoch+1, 0); err != nil {
@@ -98,14 +105,31 @@ func (w *Writer) begin(first Epoch, need int64) error {
 	return nil
 }
 
-// Write appends the effects of an epoch, which is above all before it. They are
-// durable when Durable says so. After an error the log takes no more.
+// Write appends the effects of an epoch, which is above all before it, and may have
+// none. They are durable when Durable says so. After an error other than ErrEpoch and
+// ErrChunk the log takes no more: Close it, Read and Repair what is there, and begin
+// anew.
 func (w *Writer) Write(epoch Epoch, chunks []Chunk) error {
-	if w.failed == nil && len(chunks) > 0 {
-		w.failed = w.write(epoch, chunks)
-	}
 	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
+	}
+	if epoch <= w.written {
+		return ErrEpoch
+	}
+	for i := range chunks {
+		if size := chunks[i].size(); size > frameMax && chunks[i].Records > 1 || size > RecordMax {
+			return ErrChunk
+		}
+	}
+	if len(chunks) > 0 {
+		if w.failed = w.write(epoch, chunks); w.failed != nil {
+			return errors.Join(ErrFailed, w.failed)
+		}
+		w.last = epoch
+	}
+	w.written = epoch
+	if !w.syncNeed {
+		w.durable = epoch // there is nothing of it
 	}
 	return nil
 }
@@ -116,9 +140,6 @@ func (w *Writer) write(epoch Epoch, chunks []Chunk) error {
 	need := int64(dio.BlockSize) // of the segment's end
 	for rest := chunks; len(rest) > 0; {
 		n, size, _ := pack(rest)
-		if size > max(frameMax, RecordMax) {
-			return ErrRecordSize
-		}
 		need += padded(size)
 		rest = rest[n:]
 	}
@@ -136,7 +157,6 @@ func (w *Writer) write(epoch Epoch, chunks []Chunk) error {
 		}
 		chunks = chunks[n:]
 	}
-	w.written = epoch
 	return nil
 }
 
@@ -164,7 +184,8 @@ func pack(chunks []Chunk) (n int, size int64, records int) {
 }
 
 func (w *Writer) writeFrame(f frame, chunks []Chunk) error {
-	f.segment, f.durable = w.segment.identity, w.durable
+	f.segment, f.durable = w.segment.identity, w.mark
+	w.noted = w.mark
 	f.put(w.stage)
 	w.staged = frameHead
 	for _, c := range chunks {
@@ -213,8 +234,12 @@ func (w *Writer) rotate(first Epoch, need int64) error {
 	if err := w.end(); err != nil {
 		return err
 	}
-	w.earlier = append(w.earlier, w.segment)
-	return w.begin(first, need)
+	full := w.segment
+	if err := w.begin(first, need); err != nil {
+		return err
+	}
+	w.earlier = append(w.earlier, full)
+	return nil
 }
 
 // end closes the segment with a frame that says so, and that all before it was
@@ -222,7 +247,7 @@ func (w *Writer) rotate(first Epoch, need int64) error {
 func (w *Writer) end() error {
 	err := w.sync()
 	if err == nil {
-		f := frame{segment: w.segment.identity, epoch: w.durable, durable: w.durable, flags: frameEnd}
+		f := frame{segment: w.segment.identity, epoch: w.mark, durable: w.mark, flags: frameEnd}
 		f.put(w.stage)
 		w.staged = frameHead
 		err = w.flush()
@@ -252,7 +277,24 @@ func (w *Writer) sync() error {
 		return err
 	}
 	w.syncNeed = false
-	w.durable = w.written
+	w.durable, w.mark = w.written, w.last
+	return nil
+}
+
+// Note writes down what is durable, unless it stands there already, so that damage to
+// it is told from a torn end. It is for when there is nothing else to write.
+func (w *Writer) Note() error {
+	if w.failed != nil || w.syncNeed || w.noted >= w.mark || w.offset+2*dio.BlockSize > w.options.SegmentBytes {
+		return nil
+	}
+	f := frame{segment: w.segment.identity, epoch: w.mark, durable: w.mark, flags: frameNote}
+	f.put(w.stage)
+	w.staged = frameHead
+	if w.failed = w.flush(); w.failed != nil {
+		return errors.Join(ErrFailed, w.failed)
+	}
+	w.noted = w.mark
+	w.syncNeed = false // whether it is there after a crash does not matter
 	return nil
 }
 
