@@ -79,7 +79,8 @@ type succession struct {
 	request upgradeRequest
 	child   *child
 	lines   chan string
-	spare   []*givenSocket // duplicates of the listeners, once they were left
+	left    bool           // this node has ended
+	spare   []*givenSocket // duplicates of the listeners, with which it can start anew
 }
 
 // step tells, and logs, what goes on.
@@ -158,10 +159,11 @@ func (s *succession) hear(line string) (served bool, err error) {
 	word, text, _ := strings.Cut(line, " ")
 	switch word {
 	case sayMemory:
-		s.step("the memory goes over: new connections wait")
-		if err := s.leave(); err != nil {
-			s.log.Warn("the memory was not left in order", "error", err)
+		if err := s.keepListeners(); err != nil {
+			return false, s.giveUp(err)
 		}
+		s.step("the memory goes over: new connections wait")
+		s.leave("the memory was not left in order")
 		s.child.say(sayGo)
 	case sayReady:
 		s.child.say(sayGo)
@@ -169,8 +171,8 @@ func (s *succession) hear(line string) (served bool, err error) {
 		s.launch.manager.tell("MAINPID=" + strconv.Itoa(s.child.process.Pid))
 		s.child.say(sayMain)
 		s.step("process %d serves", s.child.process.Pid)
-		if s.spare == nil {
-			return true, s.leaveServed()
+		if !s.left {
+			s.leave("the old process did not end in order") // which cannot be taken back
 		}
 		return true, nil
 	case sayFailed:
@@ -183,32 +185,33 @@ func (s *succession) hear(line string) (served bool, err error) {
 	return false, nil
 }
 
-// leaveServed ends this node while its successor serves already. What goes wrong
-// in that is logged: it cannot be taken back.
-func (s *succession) leaveServed() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	if err := s.node.leave(ctx); err != nil {
-		s.log.Warn("the old process did not end in order", "error", err)
-	}
-	return nil
-}
-
-// leave ends this node before its successor serves, and keeps the listeners for
-// the case that it never will.
-func (s *succession) leave() error {
+// keepListeners duplicates the listeners, for the case that this node has ended
+// and its successor never serves.
+func (s *succession) keepListeners() error {
 	for _, g := range s.node.handover() {
 		fd, err := unix.FcntlInt(uintptr(g.fd), unix.F_DUPFD_CLOEXEC, 3)
 		if err != nil {
+			for _, kept := range s.spare {
+				unix.Close(kept.fd)
+			}
+			s.spare = nil
 			return os.NewSyscallError("fcntl", err)
 		}
 		spare := *g
 		spare.fd = fd
 		s.spare = append(s.spare, &spare)
 	}
+	return nil
+}
+
+// leave ends this node. What goes wrong in that is logged.
+func (s *succession) leave(complaint string) {
+	s.left = true
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	return s.node.leave(ctx)
+	if err := s.node.leave(ctx); err != nil {
+		s.log.Warn(complaint, "error", err)
+	}
 }
 
 // giveUp ends a successor that failed. Where this node has ended already, it
@@ -219,7 +222,7 @@ func (s *succession) giveUp(why error) error {
 	case <-s.child.ended:
 	case <-time.After(killTimeout):
 	}
-	if s.spare == nil {
+	if !s.left {
 		return why
 	}
 	s.log.Error("upgrade failed after the memory was saved: this process starts anew", "error", why)

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -260,6 +261,43 @@ func TestUpgradeThatFailsAfterSaving(t *testing.T) {
 		t.Errorf("process %d serves, not %d", got, r.Process.Pid)
 	}
 	upgradeTo(t, r.Process.Pid) // and can be upgraded
+}
+
+// successorOf starts a shell script as the successor of a process that runs the
+// test. Nobody reads what it says.
+func successorOf(t *testing.T, p *process, script string) *succession {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.log, _ = newLog(new(safeBuffer), "text", 0)
+	p.launch = &launch{args: []string{path}, dir: t.TempDir(), env: os.Environ()}
+	child, err := p.launch.start(childOptions{program: path, purpose: forUpgrade})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		child.process.Kill()
+		child.conn.Close()
+	})
+	return &succession{process: p, child: child}
+}
+
+// TestListenersThatCannotBeKept: a node that could not start anew does not give
+// its memory away.
+func TestListenersThatCannotBeKept(t *testing.T) {
+	n := start(t, "-l 127.0.0.1 -p -1 -e "+filepath.Join(t.TempDir(), "memory")+" -m 16")
+	n.adminSocket = &givenSocket{fd: -1} // the second: it cannot be duplicated
+	s := successorOf(t, &process{node: n}, "read go <&3\n")
+	served, err := s.hear(sayMemory)
+	if served || !errors.Is(err, syscall.EBADF) {
+		t.Errorf("served: %v, %v", served, err)
+	}
+	if s.left || s.spare != nil {
+		t.Errorf("left: %v, kept %d listeners", s.left, len(s.spare))
+	}
+	exchange(t, dial(t, n.Addrs()[0]), "set a 0 0 1\r\nx\r\n", "STORED\r\n")
 }
 
 // TestDaemonThatStartsAnew is the daemon that it was: the process stays, in its
