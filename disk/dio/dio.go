@@ -57,7 +57,7 @@ type File interface {
 	Truncate(size int64) error
 	// Allocate has the file system find room for n bytes from offset on, so that
 	// writing there cannot fail with a full disk; a file that is shorter grows, and
-	// reads as zero there.
+	// reads as zero there. A file system that cannot do so only makes the file longer.
 	Allocate(offset, n int64) error
 	// Sync makes durable what was written, allocated and truncated (fdatasync: not
 	// the times of the file).

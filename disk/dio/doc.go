@@ -17,7 +17,7 @@
 // # Ownership
 //
 // A buffer belongs to the call until it returns, or until Pool calls Done. A File
-// may be used by several goroutines at a time; Close waits for nobody.
+// may be used by several goroutines at a time; Close waits for calls that are under way.
 //
 // # Invariants
 //

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 )
@@ -26,6 +27,10 @@ func Folder(root string) (FS, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(root, folderMode); err != nil {
+		return nil, err
+	}
+	// The folder itself must be there after a crash, too.
+	if err := (folder{filepath.Dir(root)}).SyncFolder("."); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
 	return folder{root}, nil
@@ -164,8 +169,10 @@ func (d folder) Space() (free, total int64, err error) {
 // diskFile is the kernel's File.
 type diskFile struct {
 	*os.File
-	aligned bool // the caller asked for direct I/O
-	direct  bool // and has it
+	aligned bool         // the caller asked for direct I/O
+	direct  bool         // and has it
+	open    sync.RWMutex // read: the descriptor is in use; written: it is closed
+	syncing sync.Mutex   // the kernel tells one Sync of a failure, and no other
 	failed  atomic.Pointer[error]
 }
 
@@ -206,7 +213,7 @@ func (f *diskFile) ReadAt(p []byte, offset int64) (n int, err error) {
 		return 0, err
 	}
 	n, err = f.File.ReadAt(p, offset)
-	if f.endsWithin(n) {
+	if f.endsWithin(n) && errors.Is(err, syscall.EINVAL) {
 		err = io.EOF
 	}
 	return n, err
@@ -308,6 +315,8 @@ func (f *diskFile) Allocate(offset, n int64) error {
 	if err := f.refuse("allocate", true, nil, 0); err != nil {
 		return err
 	}
+	f.open.RLock()
+	defer f.open.RUnlock()
 	if err := allocate(f.File, offset, n); err != nil {
 		return &fs.PathError{Op: "allocate", Path: f.Name(), Err: err}
 	}
@@ -315,6 +324,10 @@ func (f *diskFile) Allocate(offset, n int64) error {
 }
 
 func (f *diskFile) Sync() error {
+	f.open.RLock()
+	defer f.open.RUnlock()
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
 	if err := f.refuse("sync", true, nil, 0); err != nil {
 		return err
 	}
@@ -322,6 +335,12 @@ func (f *diskFile) Sync() error {
 		return f.failSync(err)
 	}
 	return nil
+}
+
+func (f *diskFile) Close() error {
+	f.open.Lock()
+	defer f.open.Unlock()
+	return f.File.Close()
 }
 
 func (f *diskFile) failSync(cause error) error {

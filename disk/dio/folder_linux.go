@@ -39,7 +39,7 @@ func syncData(f *os.File) error {
 	}
 }
 
-// allocate falls back to writing zeros where the file system cannot allocate.
+// allocate only makes the file longer where the file system cannot allocate.
 func allocate(f *os.File, offset, n int64) error {
 	for {
 		err := unix.Fallocate(int(f.Fd()), 0, offset, n)

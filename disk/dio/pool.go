@@ -53,7 +53,8 @@ func (c *Call) do() {
 }
 
 // A Pool does calls for those who may not wait. Calls begin in the order of Submit,
-// and end in any order.
+// and end in any order: a Sync covers the writes whose Done was called before its
+// Submit.
 type Pool struct {
 	lock    sync.Mutex
 	work    sync.Cond // there is something to do, or the pool closes
@@ -119,7 +120,7 @@ func (p *Pool) take() *Call {
 		p.work.Wait()
 	}
 	c := p.head
-	p.head = c.next
+	p.head, c.next = c.next, nil
 	if p.head == nil {
 		p.tail = &p.head
 	}

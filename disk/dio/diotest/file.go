@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"syscall"
 
 	"github.com/pandabeardb/panda/disk/dio"
 )
@@ -166,6 +167,9 @@ func (f *file) Allocate(offset, n int64) error {
 	}
 	defer f.fs.lock.Unlock()
 	err := f.refuse(true, nil, offset)
+	if err == nil && n <= 0 {
+		err = syscall.EINVAL
+	}
 	if err == nil {
 		err = f.fs.room(f.node, offset+n)
 	}
