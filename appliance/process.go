@@ -39,7 +39,11 @@ func prepareProcess(c *config.Config) *config.Exit {
 			return exit
 		}
 	}
-	if exit := raiseFileLimit(uint64(c.Memcache.Settings.MaxConns), uint64(c.Loops)); exit != nil {
+	connections, spare := uint64(c.Memcache.Settings.MaxConns), spareFiles+loopFiles*uint64(c.Loops)
+	if c.TLS != nil {
+		spare += connections // a handshake has a second descriptor of its socket
+	}
+	if exit := raiseFileLimit(connections, spare); exit != nil {
 		return exit
 	}
 	readEarly(c.TLS)
@@ -93,12 +97,12 @@ func raiseCoreLimit() *config.Exit {
 // raiseFileLimit makes room for the connections that -c allows, and for what
 // the process has besides: wanted, and gone without when the hard limit leaves
 // no room, since -c allows some less than its number.
-func raiseFileLimit(connections, loops uint64) *config.Exit {
+func raiseFileLimit(connections, spare uint64) *config.Exit {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return &config.Exit{Code: config.ExitOSError, Stderr: "failed to getrlimit number of files\n"}
 	}
-	want := connections + spareFiles + loopFiles*loops
+	want := connections + spare
 	if uint64(limit.Cur) >= want {
 		return nil
 	}

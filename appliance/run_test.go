@@ -131,7 +131,7 @@ func TestFileLimitHasRoomForLoops(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
 		t.Fatal(err)
 	}
-	if exit := raiseFileLimit(1024, 500); exit != nil {
+	if exit := raiseFileLimit(1024, loopFiles*500); exit != nil {
 		t.Fatal(exit)
 	}
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now); err != nil || now.Cur < 1024+2*500 {
