@@ -15,7 +15,7 @@ import (
 const (
 	envParent  = "PANDA_PARENT"  // the descriptor of the connection to the process that waits for this one's start
 	envSockets = "PANDA_SOCKETS" // listeners that are inherited: see givenSocket
-	envAgain   = "PANDA_AGAIN"   // the process has started itself anew
+	envAgain   = "PANDA_AGAIN"   // the process has started itself anew: the signal that waits for it, 0: none
 
 	forDaemon  = "daemon"  // the parent ends when the child serves
 	forUpgrade = "upgrade" // the parent serves until the child does
@@ -43,6 +43,8 @@ type launch struct {
 	unit     bool        // started by systemd as a unit's main process
 	first    bool        // process 1, of a container: it takes all others with it
 	anew     bool        // the process has started itself anew: it is a daemon already, if it is to be one
+
+	waiting syscall.Signal // came before it started anew; 0: none did
 }
 
 // readLaunch takes what concerns the start out of the environment. What it is
@@ -67,7 +69,10 @@ func readLaunch() (*launch, error) {
 	l.manager = newManager(os.Getenv("NOTIFY_SOCKET"))
 	l.manager.watch(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"), os.Getpid())
 	l.watchdog = os.Getenv("WATCHDOG_USEC")
-	l.anew = os.Getenv(envAgain) != ""
+	if again := os.Getenv(envAgain); again != "" {
+		number, _ := strconv.Atoi(again)
+		l.anew, l.waiting = true, syscall.Signal(number)
+	}
 	l.first = os.Getpid() == 1
 	for _, name := range ownVariables {
 		os.Unsetenv(name)

@@ -40,6 +40,9 @@ func Run(c config.Config, stderr io.Writer) int {
 		return l.daemonize(stderr)
 	}
 	p := &process{config: c, launch: l, stderr: stderr, signals: make(chan os.Signal, 4)}
+	if l.waiting != 0 {
+		p.signals <- l.waiting
+	}
 	signal.Ignore(syscall.SIGPIPE) // of a log that nobody reads any more
 	signal.Notify(p.signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGHUP)
 	defer signal.Stop(p.signals)

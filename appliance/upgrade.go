@@ -33,15 +33,19 @@ import (
 //	go                     ->     takes the memory over, ready, serving
 //	ends
 //
-// Connections that come meanwhile wait in the kernel. When the successor fails
-// after that, the node starts itself anew.
+// Connections that come meanwhile wait in the kernel, as do signals for who will
+// serve. When the successor fails after that, the node starts itself anew.
 
 const (
 	// successorTimeout is how long a successor may take to say the next word: to
 	// look names up, or to take over a memory file of many gigabytes.
 	successorTimeout = 2 * time.Minute
 
-	// killTimeout is how long a successor that failed may take to end.
+	// putBackTimeout is how long a successor that will not serve may take to save
+	// the memory that it took over: a second for some gigabytes, on a busy machine.
+	putBackTimeout = 30 * time.Second
+
+	// killTimeout is how long a successor that was killed may take to end.
 	killTimeout = 5 * time.Second
 )
 
@@ -81,6 +85,7 @@ type succession struct {
 	lines   chan string
 	left    bool           // this node has ended
 	spare   []*givenSocket // duplicates of the listeners, with which it can start anew
+	waiting syscall.Signal // came when it had ended: for who serves next; 0: none
 }
 
 // step tells, and logs, what goes on.
@@ -136,7 +141,11 @@ func (s *succession) run() (os.Signal, error) {
 		case <-time.After(successorTimeout):
 			return nil, s.giveUp(fmt.Errorf("%w within %s", errSuccessor, successorTimeout))
 		case signal := <-s.signals:
-			if signal != syscall.SIGHUP && signal != syscall.SIGUSR2 {
+			switch {
+			case !ends(signal):
+			case s.left:
+				s.keep(signal)
+			default:
 				return signal, s.giveUp(fmt.Errorf("%w before this one was ended by %s", errSuccessor, signalName(signal)))
 			}
 		}
@@ -174,6 +183,7 @@ func (s *succession) hear(line string) (served bool, err error) {
 		if !s.left {
 			s.leave("the old process did not end in order") // which cannot be taken back
 		}
+		s.passOn()
 		return true, nil
 	case sayFailed:
 		reason, err := strconv.Unquote(text)
@@ -214,25 +224,72 @@ func (s *succession) leave(complaint string) {
 	}
 }
 
-// giveUp ends a successor that failed. Where this node has ended already, it
-// starts itself anew.
-func (s *succession) giveUp(why error) error {
-	s.child.process.Kill()
+// ends reports whether a signal is to end the node.
+func ends(signal os.Signal) bool { return signal != syscall.SIGHUP && signal != syscall.SIGUSR2 }
+
+// keep remembers the first signal that nobody could obey yet.
+func (s *succession) keep(signal os.Signal) {
+	if s.waiting == 0 {
+		s.waiting = signal.(syscall.Signal)
+		s.step("%s waits for who will serve", signalName(signal))
+	}
+}
+
+// keepAll remembers what has come until now.
+func (s *succession) keepAll() {
+	for {
+		select {
+		case signal := <-s.signals:
+			if ends(signal) {
+				s.keep(signal)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// passOn has the successor obey a signal that came while nobody served.
+func (s *succession) passOn() {
+	s.keepAll()
+	if s.waiting != 0 {
+		s.child.process.Signal(s.waiting)
+	}
+}
+
+// endsWithin waits for the child's end. It reports whether that came.
+func (c *child) endsWithin(timeout time.Duration) bool {
 	select {
-	case <-s.child.ended:
-	case <-time.After(killTimeout):
+	case <-c.ended:
+		return true
+	case <-time.After(timeout):
+		return false
+	}
+}
+
+// giveUp ends a successor that failed. Where this node has ended already, it
+// starts itself anew, once the successor has saved the memory that it may have
+// taken over: the end of the connection tells it to.
+func (s *succession) giveUp(why error) error {
+	if s.left {
+		s.child.conn.Close()
+	}
+	if !s.left || !s.child.endsWithin(putBackTimeout) {
+		s.child.process.Kill()
+		s.child.endsWithin(killTimeout)
 	}
 	if !s.left {
 		return why
 	}
 	s.log.Error("upgrade failed after the memory was saved: this process starts anew", "error", why)
+	s.keepAll()
 	s.request.tell(upgradeReply{Error: why.Error() + "; the old one starts anew"})
-	return s.launch.again(s.spare)
+	return s.launch.again(s.spare, s.waiting)
 }
 
-// again runs the program that runs in this process once more. It returns only
-// when that fails.
-func (l *launch) again(sockets []*givenSocket) error {
+// again runs the program that runs in this process once more, which obeys a
+// signal, if there is one, as soon as it serves. It returns only when that fails.
+func (l *launch) again(sockets []*givenSocket, waiting syscall.Signal) error {
 	var list []string
 	for _, g := range sockets {
 		if _, err := unix.FcntlInt(uintptr(g.fd), unix.F_SETFD, 0); err != nil {
@@ -240,7 +297,7 @@ func (l *launch) again(sockets []*givenSocket) error {
 		}
 		list = append(list, g.described(g.fd))
 	}
-	env := append(append(l.env, l.managed()...), envSockets+"="+strings.Join(list, ","), envAgain+"=1")
+	env := append(append(l.env, l.managed()...), envSockets+"="+strings.Join(list, ","), envAgain+"="+strconv.Itoa(int(waiting)))
 	if err := os.Chdir(l.dir); err != nil {
 		return err
 	}

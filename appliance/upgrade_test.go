@@ -191,17 +191,10 @@ func TestUpgradeThatFails(t *testing.T) {
 			t.Fatalf("process %d serves, not %d", got, pid)
 		}
 	}
-	script := func(text string) string {
-		path := filepath.Join(t.TempDir(), "program")
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
 	check("no such file or directory", "--binary", filepath.Join(folder, "nothing"))
 	check("permission denied", "--binary", file)
-	check("it ended without a word", "--binary", script("exit 3"))
-	check("out of beans", "--binary", script(`echo 'failed "out of beans"' >&3; sleep 60`))
+	check("it ended without a word", "--binary", script(t, "exit 3"))
+	check("out of beans", "--binary", script(t, `echo 'failed "out of beans"' >&3; sleep 60`))
 	if err := os.WriteFile(file, []byte("log.level = \"loud\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -244,10 +237,7 @@ func TestUpgradeThatFailsAfterSaving(t *testing.T) {
 	if got := talk("tcp", address, "set kept 7 0 4\r\nhere"); got != "STORED\r\n" {
 		t.Fatal(got)
 	}
-	binary := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho memory >&3\nread go <&3\nexit 1\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	binary := script(t, "echo memory >&3\nread go <&3\nexit 1\n")
 	whileVisited(t, [][2]string{{"tcp", address}, {"unix", filepath.Join(folder, "s")}}, func() {
 		code, printed := askUpgrade(t, "--pid", strconv.Itoa(r.Process.Pid), "--binary", binary)
 		if code != 1 || !strings.Contains(printed, "the old one starts anew") {
@@ -263,17 +253,12 @@ func TestUpgradeThatFailsAfterSaving(t *testing.T) {
 	upgradeTo(t, r.Process.Pid) // and can be upgraded
 }
 
-// successorOf starts a shell script as the successor of a process that runs the
-// test. Nobody reads what it says.
-func successorOf(t *testing.T, p *process, script string) *succession {
+// successorOf starts a program as the successor of a process that runs the test.
+func successorOf(t *testing.T, p *process, program string, args ...string) *succession {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	p.log, _ = newLog(new(safeBuffer), "text", 0)
-	p.launch = &launch{args: []string{path}, dir: t.TempDir(), env: os.Environ()}
-	child, err := p.launch.start(childOptions{program: path, purpose: forUpgrade})
+	p.launch = &launch{args: append([]string{program}, args...), dir: t.TempDir(), env: os.Environ()}
+	child, err := p.launch.start(childOptions{program: program, purpose: forUpgrade})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +266,17 @@ func successorOf(t *testing.T, p *process, script string) *succession {
 		child.process.Kill()
 		child.conn.Close()
 	})
-	return &succession{process: p, child: child}
+	return &succession{process: p, child: child, lines: make(chan string, 8)}
+}
+
+// script is a program that does what a shell is told.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // TestListenersThatCannotBeKept: a node that could not start anew does not give
@@ -289,7 +284,7 @@ func successorOf(t *testing.T, p *process, script string) *succession {
 func TestListenersThatCannotBeKept(t *testing.T) {
 	n := start(t, "-l 127.0.0.1 -p -1 -e "+filepath.Join(t.TempDir(), "memory")+" -m 16")
 	n.adminSocket = &givenSocket{fd: -1} // the second: it cannot be duplicated
-	s := successorOf(t, &process{node: n}, "read go <&3\n")
+	s := successorOf(t, &process{node: n}, script(t, "read go <&3\n"))
 	served, err := s.hear(sayMemory)
 	if served || !errors.Is(err, syscall.EBADF) {
 		t.Errorf("served: %v, %v", served, err)
@@ -300,15 +295,93 @@ func TestListenersThatCannotBeKept(t *testing.T) {
 	exchange(t, dial(t, n.Addrs()[0]), "set a 0 0 1\r\nx\r\n", "STORED\r\n")
 }
 
+// signalWhileNobodyServes has a node upgraded to a successor that takes the
+// memory, and sends the node a signal before it does what comes then.
+func signalWhileNobodyServes(t *testing.T, node *running, signal syscall.Signal, then string) (pid int, err error) {
+	t.Helper()
+	seen := filepath.Join(t.TempDir(), "seen")
+	wait := fmt.Sprintf("echo memory >&3\nread go <&3\nuntil test -e %s; do kill -0 $PPID || exit 1; sleep 0.01; done\n", seen)
+	return RequestUpgrade(node.Process.Pid, script(t, wait+then), func(text string) {
+		switch {
+		case strings.HasPrefix(text, "the memory goes over"):
+			node.Process.Signal(signal)
+		case strings.HasPrefix(text, signalName(signal)+" waits"):
+			if err := os.WriteFile(seen, nil, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestSignalWhileTheMemoryGoesOver is for the successor, which is not killed with
+// the memory in its hands.
+func TestSignalWhileTheMemoryGoesOver(t *testing.T) {
+	needUpgrades(t)
+	r, folder, _ := startNodeProcess(t, "--memory-file", filepath.Join(t.TempDir(), "memory"))
+	told := filepath.Join(folder, "told")
+	pid, err := signalWhileNobodyServes(t, r, syscall.SIGTERM, "trap 'echo > "+told+"; exit 0' TERM\n"+
+		"echo serving >&3\nfor i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; done\n")
+	if err != nil || pid == r.Process.Pid {
+		t.Fatalf("process %d serves: %v", pid, err)
+	}
+	if code := r.exit(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	until(t, "the end of the successor", func() bool { return !alive(pid) })
+	if _, err := os.Lstat(told); err != nil {
+		t.Errorf("the successor was not told of the signal: %v", err)
+	}
+}
+
+// TestSignalBeforeTheStartAnew is for the process that started anew: it saves, and ends.
+func TestSignalBeforeTheStartAnew(t *testing.T) {
+	needUpgrades(t)
+	file := filepath.Join(t.TempDir(), "memory")
+	r, _, address := startNodeProcess(t, "--memory-file", file)
+	if got := talk("tcp", address, "set kept 7 0 4\r\nhere"); got != "STORED\r\n" {
+		t.Fatal(got)
+	}
+	if _, err := signalWhileNobodyServes(t, r, syscall.SIGUSR1, "exit 1\n"); err == nil || !strings.Contains(err.Error(), "starts anew") {
+		t.Errorf("upgraded: %v", err)
+	}
+	if code := r.exit(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	_, _, address = startNodeProcess(t, "--memory-file", file)
+	if got := talk("tcp", address, "get kept"); got != keptIsThere {
+		t.Errorf("after the signal: %q", got)
+	}
+}
+
+// TestSuccessorPutsTheMemoryBack when it is not to serve any more.
+func TestSuccessorPutsTheMemoryBack(t *testing.T) {
+	w := newWarm(t)
+	w.start()
+	w.expect("set kept 7 0 4\r\nhere", "STORED\r\n")
+	w.save()
+	command := w.command()
+	s := successorOf(t, new(process), command.Path, command.Args[1:]...)
+	s.left, s.spare = true, []*givenSocket{{fd: -1}} // with which the test does not start anew
+	go s.child.read(s.lines)
+	for line := range s.lines {
+		if line == sayReady {
+			break
+		}
+		s.child.say(sayGo)
+	}
+	if err := s.giveUp(errSuccessor); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("starting anew: %v", err)
+	}
+	w.start()
+	w.expect("get kept", keptIsThere)
+}
+
 // TestDaemonThatStartsAnew is the daemon that it was: the process stays, in its
 // session, and in its pid file.
 func TestDaemonThatStartsAnew(t *testing.T) {
 	needUpgrades(t)
 	pid, address, pidFile := startDaemon(t, "-e", filepath.Join(t.TempDir(), "memory"))
-	binary := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho memory >&3\nread go <&3\nexit 1\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	binary := script(t, "echo memory >&3\nread go <&3\nexit 1\n")
 	if code, printed := askUpgrade(t, "--pid", strconv.Itoa(pid), "--binary", binary); code != 1 {
 		t.Errorf("exit code %d: %s", code, printed)
 	}

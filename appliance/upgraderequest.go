@@ -34,7 +34,7 @@ func RequestUpgrade(pid int, binary string, step func(text string)) (int, error)
 	if _, peer, err := peerOf(conn.(*net.UnixConn)); err != nil || peer != pid {
 		return 0, fmt.Errorf("process %d: %w (%v)", pid, errNotTheNode, err)
 	}
-	conn.SetDeadline(time.Now().Add(2 * successorTimeout))
+	conn.SetDeadline(time.Now().Add(2*successorTimeout + putBackTimeout + killTimeout))
 	json.NewEncoder(conn).Encode(upgradeRequest{Binary: binary}) // a node that refuses has answered, and hung up
 	for in := json.NewDecoder(conn); ; {
 		var r upgradeReply
