@@ -83,7 +83,7 @@ func (n *Node) bindDatagrams(g *givenSocket, l netio.DatagramListener) (err erro
 		addr, err = n.net.AdoptDatagrams(g.fd, l)
 	}
 	if err == nil {
-		n.addrs = append(n.addrs, addr)
+		n.bound(addr, config.PlainText, g != nil && g.foreign)
 	}
 	return err
 }

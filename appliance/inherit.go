@@ -179,11 +179,12 @@ func (in inheritance) closeRest(log *slog.Logger) {
 // stand in the place of the addresses of the configuration, which are not bound.
 func (n *Node) listenGiven() (activated bool, err error) {
 	for _, g := range n.given.foreign("tcp", "unix") {
-		addr, err := n.listenOrAdopt(g, netio.Listener{Foreign: true, TLS: n.tls.base(n.security(g)), Open: n.openAs(n.config.Memcache.Protocol)})
+		security := n.security(g)
+		addr, err := n.listenOrAdopt(g, netio.Listener{Foreign: true, TLS: n.tls.base(security), Open: n.openAs(n.config.Memcache.Protocol)})
 		if err != nil {
 			return true, &listenError{"on the socket " + g.address, err}
 		}
-		n.addrs = append(n.addrs, addr)
+		n.bound(addr, security, true)
 		activated = true
 	}
 	if !activated {

@@ -139,7 +139,7 @@ func (n *Node) bind(network, address string, mode os.FileMode, l config.Listener
 		Open:    n.openAs(l.Protocol),
 	})
 	if err == nil {
-		n.addrs = append(n.addrs, addr)
+		n.bound(addr, l.Security, false)
 	}
 	return err
 }

@@ -37,6 +37,7 @@ type Node struct {
 	net      *netio.Server
 	tls      *certificates
 	addrs    []net.Addr
+	reach    reach // of all of them
 	auth     authentication
 	cluster  string        // this node, for `config get cluster`
 	shutdown chan bool     // the shutdown command: true is graceful

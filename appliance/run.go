@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/netip"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -171,14 +169,10 @@ func startNode(c config.Config, log *slog.Logger, level *slog.LevelVar, l *launc
 
 // logStart says what was started, and where it can be reached.
 func (n *Node) logStart() {
-	c, hosts := &n.config, n.hosts()
+	c := &n.config
 	warnMemory(n.log, c.Memcache.Settings.MaxBytes, memoryBounds())
-	switch {
-	case c.Authenticated(): // openCredentials says so
-	case slices.ContainsFunc(hosts, func(a netip.Addr) bool { return !a.IsLoopback() }):
-		n.log.Warn("listening beyond loopback without authentication: everyone who reaches this port can read and write everything; -l 127.0.0.1 restricts it")
-	case len(hosts) > 0:
-		n.log.Info("listening on loopback only, since there is no authentication; -l (--listen) opens it to other hosts")
+	if !c.Authenticated() { // else openCredentials says so
+		n.logReach()
 	}
 	for _, addr := range n.Addrs() {
 		n.log.Info("serving memcache", "network", addr.Network(), "address", addr.String())
@@ -189,17 +183,6 @@ func (n *Node) logStart() {
 	set := &c.Memcache.Settings
 	n.log.Info("started", "version", c.Version, "pid", os.Getpid(), "config", c.File, "loops", c.Loops,
 		"memory_bytes", set.MaxBytes, "evictions", set.Evictions, "connections", c.Clients, "compat", c.Memcache.Compat.Version())
-}
-
-// hosts are the IP addresses that are listened on: of the configuration, or
-// systemd's.
-func (n *Node) hosts() (list []netip.Addr) {
-	for _, a := range n.addrs {
-		if bound, err := netip.ParseAddrPort(a.String()); err == nil { // no path
-			list = append(list, bound.Addr().Unmap())
-		}
-	}
-	return list
 }
 
 // startCode is the exit code of a node that did not start, memcached's.

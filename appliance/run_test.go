@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -172,5 +173,58 @@ func TestFailureAfterBindingCleansUp(t *testing.T) {
 	}
 	if _, err := os.Lstat(socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the unix socket was left behind: %v", err)
+	}
+}
+
+// TestReachIsSaid: the warning is of those addresses alone that strangers come in
+// at, and names what restricts them.
+func TestReachIsSaid(t *testing.T) {
+	a := newAuthority(t, "authority")
+	a.issue("server")
+	secure := a.flags("server") + ",ssl_ca_cert=" + a.file("ca.pem")
+	const beyond, only, none = "listening beyond loopback", "listening on loopback only, since", ""
+	for args, want := range map[string]string{
+		"-p -1":                                                        beyond,
+		"-p -1 -l 127.0.0.1":                                           only,
+		"-p -1 -l ::1,localhost":                                       only,
+		"-p -1 -l ::1,0.0.0.0":                                         beyond,
+		"-s " + t.TempDir() + "/s":                                     none,
+		secure + ",ssl_verify_mode=0":                                  beyond,
+		secure + ",ssl_verify_mode=1":                                  beyond,
+		secure + ",ssl_verify_mode=2":                                  none,
+		secure + ",ssl_verify_mode=3":                                  none,
+		secure + " -l mtls:0.0.0.0":                                    none,
+		secure + " -l mtls:0.0.0.0,notls:127.0.0.1:-1":                 none,
+		secure + " -l mtls:0.0.0.0,btls:0.0.0.0:-1":                    beyond,
+		secure + ",ssl_verify_mode=2 -l 0.0.0.0,btls:0.0.0.0:-1":       beyond,
+		secure + " -l mtls:0.0.0.0 -U -1":                              none,
+		secure + ",panda_udp_clients=10.0.0.0/8 -l mtls:0.0.0.0 -U -1": beyond,
+		"-p -1 -l 127.0.0.1 -U -1 -o panda_udp_clients=10.0.0.0/8":     only,
+	} {
+		n, err := build(t, args+" -m 16")
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := new(safeBuffer)
+		n.log, _ = newLog(said, "text", slog.LevelInfo)
+		n.logReach()
+		stop(t, n)
+		if got := said.String(); !strings.Contains(got, want) || want == none && got != "" {
+			t.Errorf("%s: %q, want %q", args, got, want)
+		}
+	}
+}
+
+// TestReachOfDatagrams: a socket of systemd can be bound for all hosts, and refuse
+// others but those that panda_udp_clients names.
+func TestReachOfDatagrams(t *testing.T) {
+	n := new(Node)
+	all := &net.UDPAddr{IP: net.IPv4zero, Port: 11211}
+	if got := n.reachOf(all, config.PlainText, true); got != reachGivenLocal {
+		t.Errorf("without panda_udp_clients: %d", got)
+	}
+	n.config.UDPClients = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	if got := n.reachOf(all, config.PlainText, true); got != reachGiven {
+		t.Errorf("with panda_udp_clients: %d", got)
 	}
 }

@@ -321,7 +321,7 @@ func TestNamesOfSocketsGoOver(t *testing.T) {
 // TestActivatedSocketsAreWarnedOf: systemd's addresses are what others reach, not
 // those of the configuration, which are not bound.
 func TestActivatedSocketsAreWarnedOf(t *testing.T) {
-	for address, want := range map[string]string{"127.0.0.1:0": "listening on loopback only", "0.0.0.0:0": "listening beyond loopback"} {
+	for address, want := range map[string]string{"127.0.0.1:0": "listening on loopback only, as the socket unit says", "0.0.0.0:0": "socket unit restrict it, not -l"} {
 		l := listenLoopback(t, "tcp4", address)
 		r := activated(t, exec.Command(program(t, "panda"), "serve", "--port", "-1", "--admin", "", "--log-format", "text"), "", l)
 		until(t, want, func() bool { return strings.Contains(r.stderr.String(), want) })

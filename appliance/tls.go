@@ -106,7 +106,7 @@ func (c *certificates) policy(s config.Security, files *tlsFiles) *tls.Config {
 	p.Certificates = []tls.Certificate{files.certificate}
 	p.ClientCAs = files.authorities
 	switch {
-	case s == config.MutualTLS, s == config.PolicyTLS && c.config.VerifyMode >= 2:
+	case c.config.NeedsCertificate(s):
 		p.ClientAuth = tls.RequireAndVerifyClientCert
 	case s == config.PolicyTLS && c.config.VerifyMode == 1:
 		p.ClientAuth = tls.VerifyClientCertIfGiven

@@ -91,6 +91,12 @@ type TLS struct {
 	Early map[string][]byte // what files held before the process became another user
 }
 
+// NeedsCertificate reports whether clients of a listener that is protected like
+// this must have a certificate.
+func (t *TLS) NeedsCertificate(s Security) bool {
+	return t != nil && (s == MutualTLS || s == PolicyTLS && t.VerifyMode >= 2)
+}
+
 // UnixSocket is where -s listens instead of TCP.
 type UnixSocket struct {
 	Path string
