@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,7 +120,12 @@ func startNodeProcess(t *testing.T, args ...string) (r *running, folder, address
 	cmd := exec.Command(program(t, "panda"), append(all, args...)...)
 	cmd.Env = append(os.Environ(), "MEMCACHED_PORT_FILENAME="+ports)
 	r = launchProgram(t, cmd)
-	return r, folder, net.JoinHostPort("127.0.0.1", portOf(t, ports))
+	port := portOf(t, ports)
+	until(t, "a node that can be asked for an upgrade", func() bool {
+		pids, _ := Nodes()
+		return !peersKnown || slices.Contains(pids, r.Process.Pid)
+	})
+	return r, folder, net.JoinHostPort("127.0.0.1", port)
 }
 
 // TestUpgradeRefusesNobody: three upgrades while clients come and go.
