@@ -106,16 +106,6 @@ type UnixSocket struct {
 // Authenticated reports whether clients must say who they are.
 func (c *Config) Authenticated() bool { return c.SASL || c.AuthFile != "" }
 
-// Public reports whether some listener is reachable from other hosts.
-func (c *Config) Public() bool {
-	for _, l := range c.Listeners {
-		if !l.loopback() {
-			return true
-		}
-	}
-	return false
-}
-
 // loopback: a name may lead anywhere, even one that begins with 127.
 func (l Listener) loopback() bool {
 	ip, err := netip.ParseAddr(l.Host)

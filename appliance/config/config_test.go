@@ -46,7 +46,7 @@ func TestDefaultsAreMemcacheds(t *testing.T) {
 	if !slices.Equal(c.Listeners, []Listener{{Port: 11211}}) || c.Unix != nil {
 		t.Errorf("listens on %v %v, want all addresses at 11211", c.Listeners, c.Unix)
 	}
-	if c.Loops != 0 || c.Backlog != 1024 || !c.NeedsUser || c.Memcache.ItemSizeMax != 1<<20 || !c.Public() {
+	if c.Loops != 0 || c.Backlog != 1024 || !c.NeedsUser || c.Memcache.ItemSizeMax != 1<<20 {
 		t.Errorf("defaults: %+v", c)
 	}
 	if c.Clients != 1024-1-20-2 {
@@ -371,10 +371,10 @@ func TestListeners(t *testing.T) {
 	bad("tag[123456789]:127.0.0.1", "Listener tags must be between 1 and 8 characters: \"123456789\"")
 	bad("tag[x:127.0.0.1", "Invalid tag in socket config: \"[x:127.0.0.1\"")
 
-	for args, public := range map[string]bool{"": true, "-l 127.0.0.1": false, "-l ::1,localhost": false, "-l ::1,10.0.0.1": true, "-s /x": false,
-		"-l 127.0.0.53": false, "-l ::ffff:127.0.0.1": false, "-l 127.example.com": true, "-l localhost.example.com": true} {
-		if c := parse(t, args); c.Public() != public {
-			t.Errorf("%s: public is %v", args, c.Public())
+	for host, loopback := range map[string]bool{"": false, "127.0.0.1": true, "::1": true, "localhost": true, "10.0.0.1": false,
+		"127.0.0.53": true, "::ffff:127.0.0.1": true, "127.example.com": false, "localhost.example.com": false} {
+		if got := (Listener{Host: host}).loopback(); got != loopback {
+			t.Errorf("%q: loopback is %v", host, got)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func golden(t *testing.T, name, got string) {
 
 func TestServeListensOnLoopback(t *testing.T) {
 	c, exit := Serve(Settings{})
-	if exit != nil || c.Public() || c.NeedsUser || c.AsMemcached || !slices.Equal(c.Listeners, []Listener{{Host: "localhost", Port: 11211}}) {
+	if exit != nil || c.NeedsUser || c.AsMemcached || !slices.Equal(c.Listeners, []Listener{{Host: "localhost", Port: 11211}}) {
 		t.Errorf("serve: %+v %v", c, exit)
 	}
 	if c.Admin != "127.0.0.1:8088" || c.LogLevel != slog.LevelInfo || c.LogFormat != "auto" || c.Clients != 1024 {
@@ -126,7 +126,7 @@ temporary_ttl = "1m"
 		!slices.Equal(c.Listeners, []Listener{{Host: "10.0.0.5", Port: 11300}, {Host: "::1", Port: 22122}}) || *c.Unix != (UnixSocket{"/run/panda.sock", 0o770}) ||
 		c.Clients != 50000 || set.MaxConns != 50000 || c.IdleAfter != 5*time.Minute || set.IdleTimeoutSeconds != 300 ||
 		m.ItemSizeMax != 8<<20 || m.StatsPrefix != '/' || !m.StatsDetail || !set.TempLRU || set.TemporaryTTL != 60 ||
-		set.Inter != "10.0.0.5,[::1]:22122" || set.TCPPort != 11300 || set.Umask != 0o770 || c.File != "panda.toml" || !c.Public() {
+		set.Inter != "10.0.0.5,[::1]:22122" || set.TCPPort != 11300 || set.Umask != 0o770 || c.File != "panda.toml" {
 		t.Errorf("%+v", c)
 	}
 }
