@@ -27,7 +27,8 @@
 //  4. An epoch stands in one segment. Within an epoch, effects of one slot may stand
 //     in any order: their stamps tell it.
 //  5. A place that is not whole is torn only if nothing behind it was written when more
-//     was durable than what is before it. Otherwise it is damage, and an error.
+//     was durable than what is before it. Otherwise it is damage, and an error. Note
+//     writes that down for the last epoch, when there is nothing else to write.
 //
 // # Layout
 //
@@ -40,7 +41,7 @@
 //
 //	frame     64   magic "PNDFRAM1", CRC-32C of the rest 4, bytes of records 4, identity
 //	               of the segment 8, epoch 8, durable epoch 8, records 4, flags 4 (1: the
-//	               epoch ends, 2: the segment ends), zeros 16
+//	               epoch ends, 2: the segment ends, 4: only a note of what is durable), zeros 16
 //	records
 //
 //	record     4   CRC-32C of the rest
