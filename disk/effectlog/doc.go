@@ -8,7 +8,8 @@
 //
 // # Types
 //
-//   - Record: one effect, the state after it. AppendRecord, ParseRecord: its codec.
+//   - Record: one effect, the state after it. AppendRecord, ParseRecord: its codec;
+//     Peek, ParseChecked: for what Read has checked. AppendMark, Marks: of a flush all.
 //   - Writer: appends epochs, makes them durable, begins segments and forgets them.
 //   - Read: visits the log; Tail: where it ends; Repair: ends it there for good.
 //   - DamageError: the file, the offset and the record that cannot be believed.
@@ -46,7 +47,8 @@
 //
 //	record     4   CRC-32C of the rest
 //	           4   bytes of it all
-//	           1   kind: 1 set, 2 touch, 3 delete, 4 expire, 5 evict, 6 flush
+//	           1   kind: 1 set, 2 touch, 3 delete, 4 expire, 5 evict, 6 flush,
+//	               7 flush all, 8 state
 //	           1   type of the value: 0 bytes
 //	           2   fields: 1 expiry, 2 CAS, 4 flags, 8 bits, 16 database
 //	           4   length of the key
@@ -55,8 +57,9 @@
 //	               those that fields has
 //	               key, value
 //
-// Effects of several slots that are one command will be one record of another kind,
-// which names them all.
+//	flush all      its value is marks of 8, slot sequence << 14 | slot, one for each slot
+//	               concerned, in the order of the slots: what has no later stamp is absent
+//	state          its key names a protocol ("memcache"), whose own encoding the value is
 //
 // # Limits
 //

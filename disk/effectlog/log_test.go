@@ -23,7 +23,7 @@ var rewrite = flag.Bool("rewrite", false, "write testdata/*.txt anew")
 // sizes.
 func sample(epoch Epoch, i int) Record {
 	r := Record{
-		Kind:  Kind(1 + i%6),
+		Kind:  Kind(1 + i%int(kindEnd-1)),
 		Stamp: uint64(epoch)<<14 | uint64(i),
 		Key:   fmt.Appendf(nil, "key:%d:%d", epoch, i),
 	}
@@ -33,8 +33,13 @@ func sample(epoch Epoch, i int) Record {
 	if i%3 == 1 {
 		r.CAS, r.Bits, r.DB = 1<<63|uint64(i), 7, 15
 	}
-	if r.Kind == KindSet {
+	switch r.Kind {
+	case KindSet, KindState:
 		r.Value = bytes.Repeat([]byte{byte('a' + epoch%26)}, (int(epoch)*977+i*131)%3000)
+	case KindFlushAll:
+		for slot := range 1 + i%9 {
+			r.Value = AppendMark(r.Value, uint64(epoch)<<14|uint64(slot*7))
+		}
 	}
 	return r
 }
@@ -106,6 +111,9 @@ func TestRecord(t *testing.T) {
 		if err != nil || n != len(b) || !same(got, want) {
 			t.Fatalf("%+v, %d, %v; wanted %+v, %d", got, n, err, want, len(b))
 		}
+		if kind, stamp, n := Peek(b); kind != want.Kind || stamp != want.Stamp || n != len(b) {
+			t.Fatalf("peeked %d, %d, %d; wanted %+v, %d", kind, stamp, n, want, len(b))
+		}
 		pieces := AppendHead(nil, &want, len(want.Value))
 		Seal(pieces, want.Value[:len(want.Value)/2], want.Value[len(want.Value)/2:])
 		if !bytes.Equal(append(pieces, want.Value...), b) {
@@ -139,6 +147,31 @@ func TestRecordOfLaterVersion(t *testing.T) {
 		if _, _, err := ParseRecord(b); !errors.Is(err, ErrVersion) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// The marks of a flush are one for a slot, in their order, and whole.
+func TestMarks(t *testing.T) {
+	value := AppendMark(AppendMark(AppendMark(nil, 9<<14), 7<<14|5), 8<<14|slotMask)
+	r := Record{Kind: KindFlushAll, Stamp: 9 << 14, Value: value}
+	got, _, err := ParseRecord(AppendRecord(nil, &r))
+	if marks := slices.Collect(Marks(got.Value)); err != nil || !slices.Equal(marks, []uint64{9 << 14, 7<<14 | 5, 8<<14 | slotMask}) {
+		t.Errorf("%x, %v", marks, err)
+	}
+	for name, value := range map[string][]byte{
+		"cut off":  value[:len(value)-1],
+		"twice":    AppendMark(slices.Clone(value), 10<<14|slotMask),
+		"disorder": AppendMark(slices.Clone(value), 10<<14|6),
+	} {
+		r.Value = value
+		if _, _, err := ParseRecord(AppendRecord(nil, &r)); !errors.Is(err, ErrRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+		r.Kind = KindSet // in whose value they are bytes as any others
+		if _, _, err := ParseRecord(AppendRecord(nil, &r)); err != nil {
+			t.Errorf("%s, as a value: %v", name, err)
+		}
+		r.Kind = KindFlushAll
 	}
 }
 
@@ -355,8 +388,13 @@ func TestLayout(t *testing.T) {
 	set := Record{Kind: KindSet, Stamp: 3<<14 | 5, ExpiryMS: 0x0102030405060708, CAS: 0x1112131415161718,
 		Flags: 0x21222324, Bits: 0x31323334, DB: 0x41424344, Key: []byte("key"), Value: []byte("value")}
 	gone := Record{Kind: KindDelete, Stamp: 4<<14 | 5, Key: []byte("key")}
-	b := AppendRecord(nil, &set)
-	must(t, w.Write(9, []Chunk{{Pieces: [][]byte{AppendRecord(b, &gone)}, Records: 2}}))
+	all := Record{Kind: KindFlushAll, Stamp: 5 << 14, Value: AppendMark(AppendMark(nil, 5<<14), 4<<14|5)}
+	state := Record{Kind: KindState, Stamp: 6 << 14, Key: []byte("memcache"), Value: []byte("its own")}
+	var b []byte
+	for _, r := range []*Record{&set, &gone, &all, &state} {
+		b = AppendRecord(b, r)
+	}
+	must(t, w.Write(9, []Chunk{{Pieces: [][]byte{b}, Records: 4}}))
 	must(t, w.Close())
 	got := hex.Dump(readFile(t, disk, "0000000000000001.log"))
 	got = dropZeros(got)

@@ -14,7 +14,7 @@ import (
 // A Batch is a frame of an epoch that is whole.
 type Batch struct {
 	Epoch   Epoch
-	Records []byte // one after the other, all of them whole: ParseRecord
+	Records []byte // one after the other, all of them whole: Peek, ParseChecked
 	Count   int
 	File    string
 	Offset  int64 // of the frame in File
@@ -230,7 +230,7 @@ func (r *reader) check(all []byte, f *frame, offset int64) *DamageError {
 	records, rest := all[frameHead:frameHead+f.size], all[frameHead+f.size:]
 	at := offset + frameHead
 	for i := range int(f.records) {
-		_, n, err := ParseRecord(records)
+		n, err := checkRecord(records)
 		if err != nil {
 			return r.at(at, r.records+i, err)
 		}

@@ -3,6 +3,7 @@ package effectlog
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 )
 
 // Kind says what an effect did. The numbers stand in files: they never change.
@@ -15,7 +16,11 @@ const (
 	KindExpire Kind = 4 // the key's time was over
 	KindEvict  Kind = 5 // memory was needed
 	KindFlush  Kind = 6 // a flush had made the item absent; now it is gone
-	kindEnd    Kind = 7 // the first number that this version does not know
+	// KindFlushAll: in each slot that Value marks, what has no later stamp is absent.
+	KindFlushAll Kind = 7
+	// KindState: Value is what the protocol that Key names wants back after a restart.
+	KindState Kind = 8
+	kindEnd   Kind = 9 // the first number that this version does not know
 )
 
 // Type says what a value is.
@@ -38,15 +43,16 @@ type Record struct {
 	Flags    uint32 // the client's
 	Bits     uint32 // of the item, as the keyspace numbers them
 	Key      []byte
-	Value    []byte
+	Value    []byte // of KindFlushAll: AppendMark, Marks
 }
 
 const (
 	recordHead = 24        // bytes of a record that are always there
 	keyMax     = 512 << 20 // of Redis; memcache has 250 bytes, this keyspace 255
 	valueMax   = 1 << 30   // of this keyspace
+	fieldsMax  = 28        // bytes of all the optional fields
 	// RecordMax is the largest record.
-	RecordMax = valueMax + keyMax + recordHead + 28
+	RecordMax = valueMax + keyMax + recordHead + fieldsMax
 )
 
 // The optional fields, in the order in which they follow the head.
@@ -64,6 +70,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // AppendRecord appends r, whole.
 func AppendRecord(dst []byte, r *Record) []byte {
 	from := len(dst)
+	if need := recordHead + fieldsMax + len(r.Key) + len(r.Value); cap(dst)-from < need {
+		dst = slices.Grow(dst, need)
+	}
 	dst = AppendHead(dst, r, len(r.Value))
 	dst = append(dst, r.Value...)
 	Seal(dst[from:])
@@ -78,37 +87,41 @@ func AppendHead(dst []byte, r *Record, valueLen int) []byte {
 		panic("BUG: effectlog: a record is too large")
 	}
 	from := len(dst)
-	dst = append(dst, make([]byte, recordHead)...)
-	fields := uint16(0)
+	if cap(dst)-from < recordHead+fieldsMax+len(r.Key) {
+		dst = slices.Grow(dst, recordHead+fieldsMax+len(r.Key))
+	}
+	head := dst[from:][:recordHead+fieldsMax] // within the capacity
+	fields, n := uint64(0), recordHead
 	if r.ExpiryMS != 0 {
 		fields |= fieldExpiry
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(r.ExpiryMS))
+		binary.LittleEndian.PutUint64(head[n:], uint64(r.ExpiryMS))
+		n += 8
 	}
 	if r.CAS != 0 {
 		fields |= fieldCAS
-		dst = binary.LittleEndian.AppendUint64(dst, r.CAS)
+		binary.LittleEndian.PutUint64(head[n:], r.CAS)
+		n += 8
 	}
 	if r.Flags != 0 {
 		fields |= fieldFlags
-		dst = binary.LittleEndian.AppendUint32(dst, r.Flags)
+		binary.LittleEndian.PutUint32(head[n:], r.Flags)
+		n += 4
 	}
 	if r.Bits != 0 {
 		fields |= fieldBits
-		dst = binary.LittleEndian.AppendUint32(dst, r.Bits)
+		binary.LittleEndian.PutUint32(head[n:], r.Bits)
+		n += 4
 	}
 	if r.DB != 0 {
 		fields |= fieldDB
-		dst = binary.LittleEndian.AppendUint32(dst, r.DB)
+		binary.LittleEndian.PutUint32(head[n:], r.DB)
+		n += 4
 	}
-	dst = append(dst, r.Key...)
-	head := dst[from:]
-	binary.LittleEndian.PutUint32(head[4:], uint32(len(head)+valueLen))
-	head[8] = byte(r.Kind)
-	head[9] = byte(r.Type)
-	binary.LittleEndian.PutUint16(head[10:], fields)
-	binary.LittleEndian.PutUint32(head[12:], uint32(len(r.Key)))
+	size := uint64(n + len(r.Key) + valueLen)
+	binary.LittleEndian.PutUint64(head, size<<32) // the checksum is Seal's
+	binary.LittleEndian.PutUint64(head[8:], uint64(r.Kind)|uint64(r.Type)<<8|fields<<16|uint64(len(r.Key))<<32)
 	binary.LittleEndian.PutUint64(head[16:], r.Stamp)
-	return dst
+	return append(dst[:from+n], r.Key...)
 }
 
 // Seal puts the checksum into a record, whose value may lie in pieces elsewhere.
@@ -120,58 +133,84 @@ func Seal(record []byte, pieces ...[]byte) {
 	binary.LittleEndian.PutUint32(record, sum)
 }
 
+// Peek tells the kind, the stamp and the bytes of the record at the beginning of
+// src, which Read has checked.
+func Peek(src []byte) (kind Kind, stamp uint64, n int) {
+	_ = src[recordHead-1]
+	return Kind(src[8]), binary.LittleEndian.Uint64(src[16:]), int(binary.LittleEndian.Uint32(src[4:]))
+}
+
 // ParseRecord is the record at the beginning of src, and its length. Key and Value
 // are parts of src. An error is ErrRecord, or ErrVersion.
 func ParseRecord(src []byte) (r Record, n int, err error) {
+	if _, err := checkRecord(src); err != nil {
+		return Record{}, 0, err
+	}
+	r, n = ParseChecked(src)
+	return r, n, nil
+}
+
+// ParseChecked is ParseRecord for a record that Read, or ParseRecord, has found whole.
+func ParseChecked(src []byte) (r Record, n int) {
+	n = int(binary.LittleEndian.Uint32(src[4:]))
+	rest := src[recordHead:n]
+	r.Kind, r.Type = Kind(src[8]), Type(src[9])
+	r.Stamp = binary.LittleEndian.Uint64(src[16:])
+	fields := binary.LittleEndian.Uint16(src[10:])
+	if fields&fieldExpiry != 0 {
+		r.ExpiryMS, rest = int64(binary.LittleEndian.Uint64(rest)), rest[8:]
+	}
+	if fields&fieldCAS != 0 {
+		r.CAS, rest = binary.LittleEndian.Uint64(rest), rest[8:]
+	}
+	if fields&fieldFlags != 0 {
+		r.Flags, rest = binary.LittleEndian.Uint32(rest), rest[4:]
+	}
+	if fields&fieldBits != 0 {
+		r.Bits, rest = binary.LittleEndian.Uint32(rest), rest[4:]
+	}
+	if fields&fieldDB != 0 {
+		r.DB, rest = binary.LittleEndian.Uint32(rest), rest[4:]
+	}
+	keyLen := int(binary.LittleEndian.Uint32(src[12:]))
+	r.Key, r.Value = rest[:keyLen:keyLen], rest[keyLen:]
+	return r, n
+}
+
+// checkRecord is the length of the record at the beginning of src, if it is whole.
+func checkRecord(src []byte) (n int, err error) {
 	if len(src) < recordHead {
-		return Record{}, 0, ErrRecord
+		return 0, ErrRecord
 	}
 	size := int64(binary.LittleEndian.Uint32(src[4:]))
 	if size < recordHead || size > RecordMax || size > int64(len(src)) {
-		return Record{}, 0, ErrRecord
+		return 0, ErrRecord
 	}
 	src = src[:size]
 	if crc32.Checksum(src[4:], castagnoli) != binary.LittleEndian.Uint32(src) {
-		return Record{}, 0, ErrRecord
+		return 0, ErrRecord
 	}
-	fields := binary.LittleEndian.Uint16(src[10:])
-	r.Kind, r.Type = Kind(src[8]), Type(src[9])
-	if r.Kind == 0 || r.Kind >= kindEnd || r.Type >= typeEnd || fields >= fieldEnd {
-		return Record{}, 0, ErrVersion
+	kind, fields := Kind(src[8]), binary.LittleEndian.Uint16(src[10:])
+	if kind == 0 || kind >= kindEnd || Type(src[9]) >= typeEnd || fields >= fieldEnd {
+		return 0, ErrVersion
 	}
 	keyLen := int64(binary.LittleEndian.Uint32(src[12:]))
-	r.Stamp = binary.LittleEndian.Uint64(src[16:])
-	rest, ok := r.parseFields(src[recordHead:], fields)
-	if !ok || keyLen > keyMax || keyLen > int64(len(rest)) {
-		return Record{}, 0, ErrRecord
+	value := recordHead + fieldsLen[fields] + keyLen
+	if keyLen > keyMax || value > size {
+		return 0, ErrRecord
 	}
-	r.Key, r.Value = rest[:keyLen:keyLen], rest[keyLen:]
-	return r, int(size), nil
+	if kind == KindFlushAll && !marksInOrder(src[value:]) {
+		return 0, ErrRecord
+	}
+	return int(size), nil
 }
 
-// parseFields reads the optional fields, and is what follows them.
-func (r *Record) parseFields(src []byte, fields uint16) (rest []byte, ok bool) {
-	take := func(field uint16, size int) uint64 {
-		if fields&field == 0 {
-			return 0
+// fieldsLen is how many bytes the optional fields take.
+var fieldsLen = func() (lengths [fieldEnd]int64) {
+	for fields := range lengths {
+		for i, size := range []int64{8, 8, 4, 4, 4} {
+			lengths[fields] += int64(fields>>i&1) * size
 		}
-		if len(src) < size {
-			fields, src = 0, nil
-			ok = false
-			return 0
-		}
-		b := src[:size]
-		src = src[size:]
-		if size == 8 {
-			return binary.LittleEndian.Uint64(b)
-		}
-		return uint64(binary.LittleEndian.Uint32(b))
 	}
-	ok = true
-	r.ExpiryMS = int64(take(fieldExpiry, 8))
-	r.CAS = take(fieldCAS, 8)
-	r.Flags = uint32(take(fieldFlags, 4))
-	r.Bits = uint32(take(fieldBits, 4))
-	r.DB = uint32(take(fieldDB, 4))
-	return src, ok
-}
+	return lengths
+}()
