@@ -128,6 +128,7 @@ type tally struct {
 	pending [MaxGroups]counts
 	dirty   uint64 // a bit for each group of which something is pending
 	seldom  uint64 // a bit for each group of which something from seldomFrom on is
+	source  uint16 // of effects
 
 	_      [64]byte
 	mu     sync.Mutex // guards the rest

@@ -160,7 +160,7 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 	}
 	l.h.tally.count(it.group(), countSets)
 	sh.counts.totalItems++
-	sh.commit(KindSet, l.k.Slot, it)
+	sh.commit(&l.h.tally, KindSet, l.k.Slot, it)
 	return it.CAS()
 }
 
@@ -204,7 +204,7 @@ func (sh *shard) unlink(t *tally, hash uint64, slot *uint64, it Item, kind Kind)
 	if sh.full.Load() {
 		sh.full.Store(false)
 	}
-	sh.commit(kind, uint16(it.stamp()&(Slots-1)), it)
+	sh.commit(t, kind, uint16(it.stamp()&(Slots-1)), it)
 	sh.forget(t, it)
 }
 
@@ -218,7 +218,7 @@ func (l *Locked) SetValue(it Item, b []byte, cas uint64) (Item, bool) {
 		return it, false
 	}
 	copy(it.Value(), b)
-	l.sh.commit(KindSet, l.k.Slot, it)
+	l.sh.commit(&l.h.tally, KindSet, l.k.Slot, it)
 	return it, true
 }
 
@@ -231,7 +231,7 @@ func (l *Locked) MarkStale(it Item, cas uint64) (Item, bool) {
 	}
 	it.set(bitStale)
 	it.clear(bitTokenSent)
-	l.sh.commit(KindSet, l.k.Slot, it)
+	l.sh.commit(&l.h.tally, KindSet, l.k.Slot, it)
 	return it, true
 }
 
@@ -251,6 +251,15 @@ func (l *Locked) choose(it Item, cas uint64) (Item, bool) {
 // the one returned. false: there is no memory for the field; Unlock, call
 // Handle.MakeRoom, and begin again with Lock and Find.
 func (l *Locked) Touch(it Item, expiresAtMS int64) (Item, bool) {
+	it, ok := l.expireAt(it, expiresAtMS)
+	if ok {
+		l.sh.commit(&l.h.tally, KindTouch, l.k.Slot, it)
+	}
+	return it, ok
+}
+
+// expireAt is Touch without an effect.
+func (l *Locked) expireAt(it Item, expiresAtMS int64) (Item, bool) {
 	switch {
 	case it.has(bitExpiry):
 		it.setExpiry(expiresAtMS)
@@ -259,12 +268,8 @@ func (l *Locked) Touch(it Item, expiresAtMS int64) (Item, bool) {
 		if it.has(bitCAS) {
 			spec.CAS = it.CAS()
 		}
-		var ok bool
-		if it, ok = l.rebuild(it, spec); !ok {
-			return it, false
-		}
+		return l.rebuild(it, spec)
 	}
-	l.sh.commit(KindTouch, l.k.Slot, it)
 	return it, true
 }
 
@@ -321,7 +326,4 @@ func (l *Locked) IdleMS(it Item, nowMS int64) int64 {
 }
 
 // Pin keeps a large item's value in place until Handle.Release of its token.
-func (l *Locked) Pin(it Item) Pinned {
-	atomic.AddUint32(it.references(), 1)
-	return Pinned{it.pieces(), uint64(it.ref())}
-}
+func (l *Locked) Pin(it Item) Pinned { return it.Pin() }

@@ -75,8 +75,11 @@ type Store struct {
 	evicts    bool
 	seed      uint64
 	startMS   int64
+	tapped    atomic.Bool // somebody reads effects
+	log       EffectLog
 	effects   atomic.Pointer[EffectReader]
-	zeroSeg   uint32 // an index segment that stays empty
+	reading   sync.Mutex // orders ReadEffects against itself
+	zeroSeg   uint32     // an index segment that stays empty
 	domains   []domain
 	handles   []Handle
 	flushes   atomic.Uint32 // FlushAlls, read with every lock of a shard
@@ -253,8 +256,9 @@ func (s *Store) openDomains(c *Config) {
 	}
 	s.domains[domainMain].queue, s.domains[domainFixed].queue = queueMain, queueFixed
 	s.handles = make([]Handle, loops)
+	s.evictTally.source, s.restoredTally.source = uint16(loops), uint16(loops)
 	for i := range s.handles {
-		s.handles[i] = Handle{s: s, domain: &s.domains[domainLoops+i%n], id: i, sweep: sweep{shard: i, items: make([]Item, 0, sweepDeads)}}
+		s.handles[i] = Handle{s: s, tally: tally{source: uint16(i)}, domain: &s.domains[domainLoops+i%n], id: i, sweep: sweep{shard: i, items: make([]Item, 0, sweepDeads)}}
 	}
 }
 
@@ -305,15 +309,6 @@ func (s *Store) Handle(i int) *Handle { return &s.handles[i] }
 
 // seconds is the access clock.
 func (s *Store) seconds(nowMS int64) uint32 { return uint32((nowMS-s.startMS)/1000) & accessMask }
-
-// FlushAll makes every item that is in the store now absent, by the sequence of
-// its slot: items stored later are not touched. It is one step for all shards,
-// each of which does its part when it is locked next. Memory is found as it is
-// needed.
-func (s *Store) FlushAll() {
-	s.flushes.Add(1)
-	s.barren.Store(0)
-}
 
 // SetLimit changes the memory limit. When it shrinks, ticks evict what is over.
 func (s *Store) SetLimit(limitBytes int64) error {
