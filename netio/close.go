@@ -97,6 +97,9 @@ func (l *Core) kill(c *Conn, why wire.Reason) {
 		l.endSession(c, why)
 	}
 	c.flags |= gone
+	if c.flags&barred != 0 {
+		l.unbar(c)
+	}
 	if c.out != nil {
 		c.out.Drop()
 		l.releaseOut(c)
@@ -130,7 +133,7 @@ func (l *Core) Tick() {
 func (l *Core) tickClosing(now int64) {
 	kept := l.closing[:0]
 	for _, c := range l.closing {
-		if c.flags&gone == 0 && now >= c.deadlineMS {
+		if c.flags&(gone|barred) == 0 && now >= c.deadlineMS {
 			l.kill(c, wire.BySession)
 		}
 		if c.flags&gone == 0 {
@@ -142,7 +145,8 @@ func (l *Core) tickClosing(now int64) {
 }
 
 // tickIdle closes connections that sent nothing for too long. One whose output
-// waits is not idle, as with memcached, nor is one in the middle of a body or parked.
+// waits is not idle, as with memcached, nor is one that is barred, in the middle of a
+// body, or parked.
 func (l *Core) tickIdle(now int64) {
 	for range min(len(l.conns), idleScanMax) {
 		if l.idleScan >= len(l.conns) {
@@ -152,7 +156,7 @@ func (l *Core) tickIdle(now int64) {
 			return
 		}
 		c := l.conns[l.idleScan]
-		if c.flags&(kickable|stalled|queued|closing|parked) == kickable && now-c.activeMS > l.idleTimeoutMS && !l.inBody(c) {
+		if c.flags&(kickable|stalled|barred|queued|closing|parked) == kickable && now-c.activeMS > l.idleTimeoutMS && !l.inBody(c) {
 			l.Counts.IdleKicks.Add(1)
 			l.kill(c, wire.ByIdle) // another connection stands in its place now
 			continue
@@ -179,7 +183,7 @@ func (l *Core) Stop() {
 		switch {
 		case c.flags&lingering != 0:
 			c.deadlineMS = min(c.deadlineMS, now+stopLingerMS)
-		case c.flags&(stalled|queued|closing) == 0:
+		case c.flags&(stalled|barred|queued|closing) == 0:
 			quiet := now-c.activeMS >= stopLingerMS
 			l.finish(c, wire.ByStop)
 			if quiet && c.discarded == 0 {

@@ -5,7 +5,7 @@ import "github.com/pandabeardb/panda/wire"
 // Conn is one connection of a Core. While it is idle it owns no buffer.
 type Conn struct {
 	session wire.Session
-	out     *wire.Out // output that waits: the socket is full, or the session yielded
+	out     *wire.Out // output that waits: the socket is full, the barrier not passed, or the session yielded
 	rest    []byte    // bytes that the session has not consumed, in own
 	own     []byte    // a buffer of the loop's pool, nil most of the time
 
@@ -15,7 +15,7 @@ type Conn struct {
 	fd         int32
 	index      int32 // in Core.conns
 	flags      connFlags
-	held       uint8 // turns for which the output was held back
+	heldTurns  uint8 // for which a yielding session's output was held back
 }
 
 type connFlags uint16
@@ -35,6 +35,7 @@ const (
 	inParked                        // among Core.parked, perhaps no longer parked
 	unheard                         // the session has been fed nothing yet
 	cut                             // when all is written it is closed without lingering
+	barred                          // out, which may be empty, waits for the barrier
 )
 
 // FD is the file descriptor.

@@ -1,6 +1,8 @@
 package netio
 
 import (
+	"sync/atomic"
+
 	"github.com/pandabeardb/panda/internal/invariant"
 	"github.com/pandabeardb/panda/wire"
 )
@@ -56,6 +58,7 @@ type Counts struct {
 	IdleKicks    Counter
 	BytesRead    Counter
 	BytesWritten Counter
+	Barred       Counter // connections that wait for the barrier, now
 }
 
 // CoreConfig of a Core.
@@ -63,6 +66,10 @@ type CoreConfig struct {
 	OutCap        int   // 0: default
 	IdleTimeoutMS int64 // 0: none
 	Clock         Clock
+
+	// Barrier is the number that wire.Out.Barrier waits for (barrier.go). It only grows; who
+	// makes it grow calls Passed after that. nil: nothing ever waits.
+	Barrier *atomic.Uint64
 }
 
 // Core is the connections of one loop: everything that is decided between a
@@ -81,12 +88,15 @@ type Core struct {
 
 	outCap        int
 	idleTimeoutMS int64
+	barrier       *atomic.Uint64
 
 	conns    []*Conn // all, closing ones included
 	closing  []*Conn // those that Tick looks after
 	ready    []*Conn // want a turn
 	running  []*Conn // ready's other half, while it runs
 	parked   []*Conn // those that Resume looks after, and some that are no longer parked
+	barred   []*Conn // those that Passed looks after, and some that are gone
+	passing  []*Conn // barred's other half, while Passed runs
 	idleScan int     // where in conns the next tick looks
 	stopping bool
 	leaving  bool // connections end with their next reply (leave.go)
@@ -104,7 +114,7 @@ func NewCore(h Host, c CoreConfig) *Core {
 		host: h, clock: c.Clock,
 		in:     make([]byte, readBufferSize),
 		vecs:   make([][]byte, 0, vectorsMax),
-		outCap: c.OutCap, idleTimeoutMS: c.IdleTimeoutMS,
+		outCap: c.OutCap, idleTimeoutMS: c.IdleTimeoutMS, barrier: c.Barrier,
 	}
 }
 
@@ -142,7 +152,7 @@ func (l *Core) Event(c *Conn, e Events) {
 	if e&Hangup != 0 {
 		c.flags |= hangup
 	}
-	if c.flags&(stalled|queued|closing|gone) == 0 {
+	if c.flags&(stalled|barred|queued|closing|gone) == 0 {
 		l.turn(c, turnSteps)
 		return
 	}
@@ -151,8 +161,8 @@ func (l *Core) Event(c *Conn, e Events) {
 
 // eventAside is Event for a connection that is not simply waiting for input.
 func (l *Core) eventAside(c *Conn, e Events) {
-	if c.flags&gone != 0 {
-		return
+	if c.flags&(gone|barred) != 0 {
+		return // what happened to a barred one is found once the barrier is passed
 	}
 	if c.flags&stalled != 0 && e&(Writable|Hangup) != 0 && !l.drain(c) {
 		return
@@ -172,7 +182,7 @@ func (l *Core) RunReady() {
 		l.running[i] = nil
 		c.flags &^= queued
 		switch {
-		case c.flags&gone != 0:
+		case c.flags&(gone|barred) != 0:
 		case c.flags&closing != 0:
 			l.discard(c)
 		case c.flags&stalled == 0:
@@ -311,6 +321,9 @@ func (l *Core) stepBody(c *Conn, pieces int, out *wire.Out, now int64) bool {
 	next := c.session.Filled(min(n, body), out)
 	if n > body {
 		in, used := l.in[:n-body], 0
+		if next == wire.More && out.Barrier > 0 {
+			next = wire.Full // the rest is fed when the barrier is passed
+		}
 		if next == wire.More {
 			used, next = c.session.Feed(in, out)
 			invariant.That(used >= 0 && used <= len(in), "a session consumed more than it was fed")
@@ -385,10 +398,10 @@ func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
 // hold keeps a yielding session's small output back, so that the turns that
 // belong to one read need one write. It reports false when it is time to write.
 func (l *Core) hold(c *Conn, out *wire.Out) bool {
-	if c.held >= heldTurnsMax || out.Len() > heldBytesMax || len(c.rest) == 0 {
+	if c.heldTurns >= heldTurnsMax || out.Len() > heldBytesMax || len(c.rest) == 0 || out.Barrier > 0 {
 		return false
 	}
-	c.held++
+	c.heldTurns++
 	if out == &l.out && out.Len() > 0 {
 		c.out = l.outs.get(l.outCap)
 		out.MoveTo(c.out)
@@ -397,9 +410,12 @@ func (l *Core) hold(c *Conn, out *wire.Out) bool {
 }
 
 // flush writes what is in out. It reports false when something is left, which
-// then waits in c.out for the socket, or when c died.
+// then waits in c.out for the socket or the barrier, or when c died.
 func (l *Core) flush(c *Conn, out *wire.Out) bool {
-	c.held = 0
+	c.heldTurns = 0
+	if out.Barrier > 0 && l.bar(c, out) {
+		return false
+	}
 	n := l.write(c, out)
 	switch {
 	case n == Broken:
@@ -453,8 +469,8 @@ func (l *Core) write(c *Conn, out *wire.Out) int {
 	return 0
 }
 
-// drain writes what c's socket did not take before. It reports whether all of
-// it is out, and c alive.
+// drain writes what had to wait for c's socket or the barrier. It reports whether
+// all of it is out, and c alive.
 func (l *Core) drain(c *Conn) bool {
 	before := c.out.Len()
 	if !l.flush(c, c.out) {
@@ -463,8 +479,10 @@ func (l *Core) drain(c *Conn) bool {
 		}
 		return false
 	}
-	c.flags &^= stalled
-	l.host.WantWrite(int(c.fd), false)
+	if c.flags&stalled != 0 {
+		c.flags &^= stalled
+		l.host.WantWrite(int(c.fd), false)
+	}
 	if c.flags&closing != 0 {
 		l.finish(c, wire.BySession)
 		return false

@@ -51,7 +51,10 @@
 //  8. A listener that was left is another process's: it is neither shut down nor
 //     removed, and who connected to it here is served (leave.go). One that was
 //     adopted as Foreign is never shut down nor removed (adopt.go).
-//  9. TLS and UDP cost plain connections nothing: they are looked for where no
+//  9. While wire.Out.Barrier has not been passed, its connection is barred: not
+//     written, fed, resumed, read, idle, or cut; its events are noted. Server.Passed
+//     writes what waits; nothing waits for a number that was reached (barrier.go).
+//  10. TLS and UDP cost plain connections nothing: they are looked for where no
 //     plain one has the descriptor (loop.eventOther).
 //
 // # Limits

@@ -9,7 +9,8 @@ import (
 // in latencySample: from the moment at which the poller returned with the batch
 // to the end of the connection's turn, its reply written. So it contains the
 // turns of the connections before it in the batch; it does not contain how long
-// the batch waited for the loop, nor what a turn left for the ready list.
+// the batch waited for the loop, nor what a turn left for the ready list, or for the
+// barrier to be passed.
 const (
 	latencySample   = 64 // two clock readings are 0.1 µs: with one connection a request costs 6 µs, so that is 0.03 %
 	latencyShiftMin = 10 // the first bucket ends at 1 µs

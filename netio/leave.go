@@ -104,7 +104,7 @@ func (l *Core) leaveAfter(c *Conn) bool {
 func (l *Core) tickLeaving(now int64) {
 	for i := len(l.conns) - 1; i >= 0; i-- {
 		c := l.conns[i]
-		if c.flags&(stalled|queued|closing|parked|unheard) == 0 && now-c.activeMS >= leaveQuietMS && len(c.rest) == 0 && !l.inBody(c) {
+		if c.flags&(stalled|barred|queued|closing|parked|unheard) == 0 && now-c.activeMS >= leaveQuietMS && len(c.rest) == 0 && !l.inBody(c) {
 			l.finish(c, wire.ByStop)
 		}
 	}

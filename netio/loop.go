@@ -29,6 +29,8 @@ type loop struct {
 	count     atomic.Int64 // connections placed here
 	tickWaits atomic.Bool
 	wakeWaits atomic.Bool
+	passWaits atomic.Bool
+	passTask  func(any) // pass, made once: posting it allocates nothing
 }
 
 func newLoop(s *Server, id int) (*loop, error) {
@@ -37,6 +39,7 @@ func newLoop(s *Server, id int) (*loop, error) {
 		return nil, err
 	}
 	l := &loop{server: s, id: id, poller: p}
+	l.passTask = l.pass
 	l.core = NewCore(l, s.coreConfig())
 	return l, nil
 }
@@ -47,6 +50,7 @@ func (s *Server) coreConfig() CoreConfig {
 		OutCap:        s.config.OutCap,
 		IdleTimeoutMS: s.config.IdleTimeout.Milliseconds(),
 		Clock:         s.clock,
+		Barrier:       s.config.Barrier,
 	}
 }
 
@@ -170,6 +174,20 @@ func (l *loop) tick(any) {
 func (l *loop) wake(any) {
 	l.wakeWaits.Store(false)
 	l.resume()
+}
+
+// pass: the barrier has moved.
+func (l *loop) pass(any) {
+	l.passWaits.Store(false)
+	l.core.Passed()
+	if l.tls != nil {
+		l.tls.Core.Passed()
+	}
+}
+
+// anyBarred reports whether a connection waits for the barrier. Any goroutine may call it.
+func (l *loop) anyBarred() bool {
+	return l.core.Counts.Barred.Load() > 0 || l.tls != nil && l.tls.Core.Counts.Barred.Load() > 0
 }
 
 func (l *loop) stop(any) {

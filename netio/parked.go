@@ -21,7 +21,7 @@ func (l *Core) park(c *Conn) {
 func (l *Core) Resume() {
 	kept := l.parked[:0]
 	for _, c := range l.parked {
-		if c.flags&(parked|closing|gone|stalled|queued) == parked {
+		if c.flags&(parked|closing|gone|stalled|barred|queued) == parked {
 			l.resume(c)
 		}
 		if c.flags&(closing|gone) == 0 && c.flags&parked != 0 {

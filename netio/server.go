@@ -27,6 +27,7 @@ type Config struct {
 	OutCap       int                         // wire.Out.Cap of each connection; 0: 256 KiB
 	TickEvery    time.Duration               // 0: 100 ms
 	Tick         func(loop int, nowMS int64) // on the loop's goroutine; may be nil
+	Barrier      *atomic.Uint64              // what replies wait for, of streams; see Passed; nil: nothing ever waits
 	Clock        Clock                       // nil: the system's
 	Log          *slog.Logger                // nil: none
 }
@@ -57,6 +58,9 @@ type Server struct {
 	leaving        atomic.Bool   // the listeners are another process's
 	emptied        chan struct{} // while leaving: there was no connection left
 	acceptErrorLog atomic.Bool   // an accept error was logged, none has succeeded since
+
+	passing sync.Mutex // held by Passed, which may be late
+	closed  bool       // under passing: the pollers are no more
 }
 
 // New returns a Server that listens nowhere yet.
@@ -145,8 +149,26 @@ func (s *Server) Wake(loop int) {
 	}
 }
 
+// Passed is to be called after Config.Barrier's number has grown: the replies that
+// waited for it are written soon. Loops on which nothing waits are left alone. Any
+// goroutine may call it, also when the server has stopped; calls that come before a
+// loop got to it are one.
+func (s *Server) Passed() {
+	s.passing.Lock()
+	defer s.passing.Unlock()
+	if s.closed {
+		return
+	}
+	for _, l := range s.loops {
+		if l.anyBarred() && l.passWaits.CompareAndSwap(false, true) {
+			l.poller.post(l.passTask, nil)
+		}
+	}
+}
+
 // Stop ends in order: no connection is accepted any more, what was read is
-// answered, what was answered is written, and connections are closed, those
+// answered, what was answered is written (also what waits for the barrier, so
+// whoever calls Passed must go on until Stop returns), and connections are closed, those
 // whose peers still send after a moment, lest replies are lost (close.go). When
 // ctx ends first, they are cut off, and its error is returned.
 func (s *Server) Stop(ctx context.Context) (err error) {
@@ -201,6 +223,9 @@ func (s *Server) close() {
 		ln.close()
 	}
 	s.datagramListeners = nil
+	s.passing.Lock()
+	s.closed = true
+	s.passing.Unlock()
 	for _, l := range s.loops {
 		l.poller.runTasks() // a connection may have been on its way to a loop that was done
 	}
@@ -247,4 +272,5 @@ func (c *Counts) addTo(t *wire.Transport) {
 	t.IdleKicks += c.IdleKicks.Load()
 	t.BytesRead += c.BytesRead.Load()
 	t.BytesWritten += c.BytesWritten.Load()
+	t.BarredConnections += c.Barred.Load()
 }

@@ -21,6 +21,8 @@ import (
 //	echo TEXT   answers TEXT
 //	put N       takes N bytes into memory of its own, answers their number and sum
 //	big N       answers N bytes from where they lie, in two pieces
+//	after N     answers its own line once the barrier has come to N
+//	wait N      is taken once the barrier has come to N, and answers nothing
 //	quit        closes
 //
 // It yields after perTurn commands, and stops when its output is full.
@@ -31,7 +33,8 @@ type toy struct {
 	why     wire.Reason
 	fulls   int
 	yields  int
-	ran     int // commands
+	ran     int    // commands
+	waited  uint64 // the last number that a wait waited for
 
 	body []byte // of a put in progress
 	got  int
@@ -89,6 +92,9 @@ func (s *toy) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
 			break
 		}
 		line := string(in[n : n+end])
+		if s.waits(line, out) {
+			return n, wire.Full
+		}
 		n += end + 1
 		commands++
 		s.ran++
@@ -114,6 +120,9 @@ func (s *toy) run(line string, out *wire.Out) wire.Next {
 		out.Pin(b[size/3:], s.pinned, uint64(s.pinned.pins))
 		s.pinned.pins++
 		out.Buf = append(out.Buf, '\n')
+	case "after":
+		out.Buf = append(append(out.Buf, line...), '\n')
+		out.Barrier = max(out.Barrier, uint64(size))
 	case "quit":
 		return wire.Close
 	case "cut":
@@ -121,6 +130,21 @@ func (s *toy) run(line string, out *wire.Out) wire.Next {
 		return wire.Cut
 	}
 	return wire.More
+}
+
+// waits reports whether line is a wait that has not been waited for.
+func (s *toy) waits(line string, out *wire.Out) bool {
+	number, ok := strings.CutPrefix(line, "wait ")
+	if !ok {
+		return false
+	}
+	n, _ := strconv.ParseUint(number, 10, 64)
+	if s.waited >= n {
+		return false
+	}
+	s.waited = n
+	out.Barrier = max(out.Barrier, n)
+	return true
 }
 
 // take notes n more bytes of the body.
@@ -169,6 +193,8 @@ func expected(script string, l *ledger) string {
 		case "big":
 			out.Write(l.memory[:size])
 			out.WriteString("\n")
+		case "after":
+			out.WriteString(line + "\n")
 		case "quit":
 			return out.String()
 		}

@@ -65,7 +65,8 @@ type datagramSocket struct {
 // Replies are made a datagram at a time and sent in batches; no more is received
 // before they are out, nor is more made than framesMax. What the system does
 // not take is tried again when it can, as memcached does, so that a reply of more
-// than the socket's buffer comes whole; until then the loop receives nothing.
+// than the socket's buffer comes whole; until then the loop receives nothing. Nothing here
+// waits for Config.Barrier: a session of datagrams has no wire.Out to ask for it.
 type datagramCore struct {
 	host    datagramHost
 	clock   Clock

@@ -34,7 +34,11 @@
 //  1. Replies leave in the order in which they were appended.
 //  2. A Session that returned Full, Yield, More or Park is called again; one that
 //     returned Close or Cut gets its method Close and nothing else.
-//  3. Feed makes progress or returns More: netio never spins on it.
+//  3. Feed makes progress, returns More, or returns Full with an Out.Barrier that
+//     has not been passed: netio never spins on it.
 //  4. The output of one connection is bounded by Out.Cap plus one reply.
 //  5. A datagram given to Datagrams leaves nothing behind for the next one.
+//  6. While Out.Barrier has not been passed no byte of the connection is written,
+//     and its session is not fed, not resumed, and its socket not read. Only the end
+//     (Close) may come in between; what waits is dropped then.
 package wire

@@ -27,6 +27,18 @@ type Out struct {
 	// Cap is the output size in bytes from which a session returns Full.
 	Cap int
 
+	// Barrier is a number that the layer below knows by the same name and that
+	// grows, such as the epoch up to which a log is durable. Until it has come to
+	// this one, nothing of what waits here is written, even if that is nothing, and
+	// the session is called with no input, nor resumed. A session sets it in
+	// Feed, Filled or Resume, and only to something higher, since replies before
+	// may need the present one:
+	//
+	//	out.Barrier = max(out.Barrier, epoch)
+	//
+	// 0: nothing is waited for. Replies of datagrams never wait.
+	Barrier uint64
+
 	pins   []pin
 	pinned int // bytes in pins
 	head   int // bytes of Buf that are written already
@@ -59,8 +71,8 @@ type Mark struct{ buf, pins int }
 // Mark returns the present end of the output.
 func (o *Out) Mark() Mark { return Mark{len(o.Buf), len(o.pins)} }
 
-// Rewind takes back all that was queued since m. Nothing of it may have been
-// written: a mark is good until the session returns to netio.
+// Rewind takes back all that was queued since m, but not Barrier. Nothing of it
+// may have been written: a mark is good until the session returns to netio.
 func (o *Out) Rewind(m Mark) {
 	for _, p := range o.pins[m.pins:] {
 		o.release(p)
@@ -102,7 +114,7 @@ func (o *Out) Plain() (b []byte, ok bool) {
 }
 
 // Advance says that n more bytes have been written, and releases the pinned
-// memory that is wholly among them.
+// memory that is wholly among them. When nothing waits any more, Barrier is 0.
 func (o *Out) Advance(n int) {
 	done := 0
 	for i := range o.pins {
@@ -128,12 +140,13 @@ func (o *Out) Advance(n int) {
 	}
 	o.head += n
 	if len(o.pins) == 0 && o.head == len(o.Buf) {
-		o.Buf, o.head = o.Buf[:0], 0
+		o.Buf, o.head, o.Barrier = o.Buf[:0], 0, 0
 	}
 }
 
-// MoveTo appends what waits to dst and empties o. It is used when a write was
-// partial: the loop's Out is free again and the connection keeps the rest.
+// MoveTo appends what waits to dst and empties o; dst has the higher Barrier
+// then. It is used when a write was partial, or must wait: the loop's Out is free
+// again and the connection keeps the rest.
 func (o *Out) MoveTo(dst *Out) {
 	shift := len(dst.Buf) - o.head
 	dst.Buf = append(dst.Buf, o.Buf[o.head:]...)
@@ -142,9 +155,8 @@ func (o *Out) MoveTo(dst *Out) {
 		dst.pins = append(dst.pins, p)
 	}
 	dst.pinned += o.pinned
-	clear(o.pins)
-	o.pins, o.pinned = o.pins[:0], 0
-	o.Buf, o.head = o.Buf[:0], 0
+	dst.Barrier = max(dst.Barrier, o.Barrier)
+	o.empty()
 }
 
 // Drop forgets all that waits and releases what is pinned.
@@ -152,9 +164,13 @@ func (o *Out) Drop() {
 	for _, p := range o.pins {
 		o.release(p)
 	}
+	o.empty()
+}
+
+func (o *Out) empty() {
 	clear(o.pins)
 	o.pins, o.pinned = o.pins[:0], 0
-	o.Buf, o.head = o.Buf[:0], 0
+	o.Buf, o.head, o.Barrier = o.Buf[:0], 0, 0
 }
 
 func (o *Out) release(p pin) {

@@ -9,8 +9,9 @@ const (
 	// Yield: the turn is used up though complete requests may remain. The
 	// session is fed the rest after the loop's other connections had theirs.
 	Yield
-	// Full: Out reached its cap. The session is fed the rest when the output
-	// has drained, and its socket is not read until then.
+	// Full: Out reached its cap, or the session waits for Out.Barrier before it
+	// takes another byte. It is fed the rest when the output has drained, and its
+	// socket is not read until then.
 	Full
 	// Close: write what is in Out, then close the connection.
 	Close
@@ -38,7 +39,9 @@ const (
 type Session interface {
 	// Feed gives the session the unconsumed bytes of its stream. It returns how
 	// many it consumed; the rest, with more behind it, is given again. The
-	// slice is borrowed until Feed returns.
+	// slice is borrowed until Feed returns. When it leaves an Out.Barrier that has
+	// not been passed, all that its answer asks for waits until that is, but the
+	// call of Close.
 	Feed(in []byte, out *Out) (n int, next Next)
 
 	// Body appends to dst the memory in which the next bytes of the stream
@@ -65,10 +68,10 @@ type Parked interface {
 
 	// Resume is called while the session is parked: on the loop's ticks, when
 	// the layer below is woken (netio.Server.Wake), and when the output has
-	// drained, but never while output waits. Its answer means: Park, stay parked; Full, resume
-	// again when the output has drained; Yield, resume again after the loop's
-	// other connections; More, no longer parked, what was not consumed is fed;
-	// Close.
+	// drained, but never while output or Out.Barrier waits. Its answer means: Park,
+	// stay parked; Full, resume again when the output has drained; Yield, resume
+	// again after the loop's other connections; More, no longer parked, what was not
+	// consumed is fed; Close.
 	Resume(out *Out) Next
 }
 
@@ -76,6 +79,7 @@ type Parked interface {
 // it. All values are totals since start, except the ones called current.
 type Transport struct {
 	CurrentConnections  int64
+	BarredConnections   int64 // current: those that wait for Out.Barrier
 	TotalConnections    int64
 	RejectedConnections int64 // over the connection limit
 	IdleKicks           int64 // closed by the idle timeout

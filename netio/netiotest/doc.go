@@ -31,6 +31,8 @@
 //  3. When the test ends every session is closed, exactly once, and none is
 //     called after that; otherwise the test fails.
 //  4. A loop that is never done (more than stepsMax batches) fails the test.
+//  5. So does one that writes to a connection, or feeds or resumes its session,
+//     before Options.Barrier has come to where the session asked it to wait.
 //
 // # Tests
 //

@@ -60,6 +60,9 @@ func (h *host) writeMax() int {
 
 // take is the socket taking p, or a part of it, at most limit bytes.
 func (h *host) take(c *Client, p []byte, limit int) int {
+	if c.session.bars() && h.options.TLS == nil { // TLS has records of its own to write
+		h.t.Errorf("fd %d is written to before the barrier came to %d", c.fd, c.session.barrier)
+	}
 	if c.writeEnded {
 		h.t.Errorf("fd %d is written to after CloseWrite", c.fd)
 	}

@@ -2,6 +2,7 @@ package netiotest
 
 import (
 	"crypto/tls"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ type Options struct {
 	WriteMax    int       // bytes that one write takes at most; 0: no limit
 	Peer        wire.Peer // of every connection, but for FD; default: TCP on loopback
 	Manual      bool      // nothing runs but by Step and Run
+
+	Barrier *atomic.Uint64 // a netio.Config's; nil: nothing ever waits
 
 	TLS *tls.Config // of a server: connections are DialTLS's; nil: plain text
 }
@@ -60,6 +63,7 @@ func New(t testing.TB, open func(wire.Peer) wire.Session, o Options) *Loop {
 		OutCap:        o.OutCap,
 		IdleTimeoutMS: o.IdleTimeout.Milliseconds(),
 		Clock:         l,
+		Barrier:       o.Barrier,
 	}
 	if o.TLS == nil {
 		l.Core = netio.NewCore((*host)(l), c)
@@ -97,7 +101,7 @@ func (l *Loop) dial(secure *netio.TLSConn) *Client {
 	c := &Client{loop: l, fd: fdFirst + len(l.clients), window: -1}
 	peer := l.options.Peer
 	peer.FD = c.fd
-	c.session = &watched{Session: l.open(peer), t: l.t}
+	c.session = &watched{Session: l.open(peer), t: l.t, passed: l.options.Barrier}
 	l.clients = append(l.clients, c)
 	kick := peer.Network != "unix"
 	if secure == nil {
@@ -132,6 +136,20 @@ func (l *Loop) Wake() {
 	l.t.Helper()
 	l.Core.Resume()
 	l.runAuto()
+}
+
+// Passed writes what waited for the barrier, as Server.Passed does.
+func (l *Loop) Passed() {
+	l.t.Helper()
+	l.Core.Passed()
+	l.runAuto()
+}
+
+// Pass lets the barrier grow to number, and says so.
+func (l *Loop) Pass(number uint64) {
+	l.t.Helper()
+	l.options.Barrier.Store(number)
+	l.Passed()
 }
 
 // SetClock sets the clock, to any time, without a tick.
@@ -190,11 +208,15 @@ type watched struct {
 	wire.Session
 	t      testing.TB
 	closes int
+
+	barrier uint64         // what the connection waits for
+	passed  *atomic.Uint64 // nil: it does not
 }
 
 func (w *watched) Feed(in []byte, out *wire.Out) (int, wire.Next) {
-	w.alive("Feed")
+	w.called("Feed")
 	n, next := w.Session.Feed(in, out)
+	w.returned(out)
 	if n < 0 || n > len(in) {
 		w.t.Fatalf("Feed consumed %d of %d bytes", n, len(in))
 	}
@@ -207,8 +229,10 @@ func (w *watched) Body(v [][]byte) [][]byte {
 }
 
 func (w *watched) Filled(n int, out *wire.Out) wire.Next {
-	w.alive("Filled")
-	return w.Session.Filled(n, out)
+	w.called("Filled")
+	next := w.Session.Filled(n, out)
+	w.returned(out)
+	return next
 }
 
 func (w *watched) Close(why wire.Reason) {
@@ -217,7 +241,7 @@ func (w *watched) Close(why wire.Reason) {
 }
 
 func (w *watched) Resume(out *wire.Out) wire.Next {
-	w.alive("Resume")
+	w.called("Resume")
 	s, ok := w.Session.(wire.Parked)
 	if !ok {
 		w.t.Fatal("a session that cannot be parked answered Park")
@@ -225,8 +249,23 @@ func (w *watched) Resume(out *wire.Out) wire.Next {
 	if out.Len() > 0 {
 		w.t.Errorf("Resume with %d bytes waiting", out.Len())
 	}
-	return s.Resume(out)
+	next := s.Resume(out)
+	w.returned(out)
+	return next
 }
+
+// called notes a call that may only come when nothing waits for the barrier.
+func (w *watched) called(call string) {
+	w.alive(call)
+	if w.bars() {
+		w.t.Errorf("%s before the barrier came to %d", call, w.barrier)
+	}
+}
+
+func (w *watched) returned(out *wire.Out) { w.barrier = max(w.barrier, out.Barrier) }
+
+// bars reports whether what the session said must wait.
+func (w *watched) bars() bool { return w.passed != nil && w.barrier > w.passed.Load() }
 
 func (w *watched) alive(call string) {
 	if w.closes > 0 {
