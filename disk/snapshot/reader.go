@@ -1,0 +1,304 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/pandabeardb/panda/disk/dio"
+)
+
+// A Batch is a number of whole records.
+type Batch struct {
+	Records []byte // one after the other, checked: effectlog.ParseRecord
+	Count   int
+	First   uint64 // records before them in the file
+	Offset  int64  // of their frame in the file
+}
+
+// ReadOptions of Read.
+type ReadOptions struct {
+	// Progress is told how many bytes of how many are through, on Read's goroutine.
+	Progress func(done, total int64)
+	// Salvage is told of damage, on Read's goroutine. Without it, damage ends Read;
+	// with it, all records are visited that are whole, some perhaps twice.
+	Salvage func(*DamageError)
+	// Checkers is how many goroutines check frames; 0: one for each processor, up to 8.
+	Checkers int
+	// Parallel has the checkers call visit, several at a time.
+	Parallel bool
+}
+
+const (
+	checkersMax = 8 // they check 10 GB/s, more than a disk reads
+	// spanBytes is read at once: one call for which the kernel keeps a disk busy.
+	spanBytes = 4 << 20
+	// spansAhead: one is read, and one waits, beside those that are checked.
+	spansAhead = 2
+)
+
+// Read visits the records of the snapshot name, in batches that come in any order, one
+// at a time on the caller's goroutine unless Parallel is set. A Batch is the visitor's
+// until it returns. Batches are visited before the whole file has been checked: what was
+// visited is a snapshot only when Read returns no error. An error of the file is a
+// *DamageError. Salvaging, a Trailer that is damaged has no Seqs and no End, and counts
+// what was visited.
+func Read(disk dio.FS, name string, options ReadOptions, visit func(*Batch) error) (*Trailer, error) {
+	return read(disk, name, options, func(f *Frame) error {
+		for i := range f.Batches {
+			if err := visit(&f.Batches[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Inspect visits the frames of a file in their order, also of a damaged one; it changes
+// nothing. Damage is told to damage, that within a frame before the frame is visited. A
+// Trailer without Seqs is one that the file does not have; it counts what was visited.
+func Inspect(disk dio.FS, name string, damage func(*DamageError), visit func(*Frame) error) (*Trailer, error) {
+	return read(disk, name, ReadOptions{Salvage: damage, Checkers: 1}, visit)
+}
+
+// A Frame is one of the file's, as it was found.
+type Frame struct {
+	Offset  int64
+	Number  uint64         // of the frame
+	First   uint64         // records before it
+	Records int            // in it, as its head says
+	Bytes   int            // of them
+	Batches []Batch        // its whole records: one batch, if there is no damage
+	Damage  []*DamageError // within it
+
+	sum uint32
+	at  int // of its head, in the span
+}
+
+// A span is a part of the file in memory, and the frames that are whole in it.
+type span struct {
+	buffer []byte // of spanBytes
+	bytes  []byte // buffer, or larger
+	offset int64  // of bytes in the file
+	size   int    // up to where the next span begins
+	large  bool   // bytes are not in buffer
+	frames []Frame
+	damage []*DamageError // between frames
+	err    error          // of visit, when Parallel
+}
+
+// reader reads one file. A goroutine scans it for frames, some check them, and the
+// caller's visits them and gives the spans back. All end when the spans have come by.
+type reader struct {
+	file    dio.File
+	name    string
+	options ReadOptions
+	visit   func(*Frame) error
+	end     int64 // of the frames, in the file
+	trailer *Trailer
+	damaged bool // some damage was reported
+	done    int64
+	size    int64
+
+	free    chan *span // spans that nobody has
+	found   chan *span
+	checked chan *span
+	large   chan []byte  // the buffer of frames larger than a span's: one at a time
+	active  atomic.Int32 // checkers
+	stopped atomic.Bool  // the rest need not be read
+
+	scan scanner
+}
+
+func read(disk dio.FS, name string, options ReadOptions, visit func(*Frame) error) (*Trailer, error) {
+	f, err := disk.Open(name, dio.Direct)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if options.Checkers < 1 {
+		options.Checkers = min(runtime.GOMAXPROCS(0), checkersMax)
+	}
+	r := &reader{file: f, name: name, options: options, visit: visit}
+	if err := r.readEnds(); err != nil {
+		return nil, err
+	}
+	r.start()
+	for s := range r.checked {
+		if err == nil {
+			if err = r.take(s); err != nil {
+				r.stopped.Store(true)
+			}
+		}
+		r.release(s)
+	}
+	if err == nil {
+		err = r.scan.err
+	}
+	if err == nil {
+		err = r.compare()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.trailer, nil
+}
+
+// readEnds reads the file's head and its trailer.
+func (r *reader) readEnds() (err error) {
+	if r.size, err = r.file.Size(); err != nil {
+		return err
+	}
+	r.end = r.size &^ (dio.BlockSize - 1)
+	block := dio.Aligned(dio.BlockSize)
+	header, err := readHeader(r.file, r.name, block)
+	var damage *DamageError
+	if err != nil && !errors.As(err, &damage) {
+		err = r.at(0, -1, err)
+	}
+	if err := r.report(err); err != nil {
+		return err
+	}
+	whole := !r.damaged
+	offset := max(r.size-trailerBytes, 0)
+	t, err := r.readTrailer(offset)
+	if err == nil && whole && t.Header != header {
+		err = fmt.Errorf("%w: it is that of another file", ErrTrailer)
+	}
+	if err == nil {
+		r.end = offset
+		r.trailer = t
+	} else if err := r.report(r.at(offset, -1, err)); err != nil {
+		return err
+	}
+	switch {
+	case whole:
+		r.scan.begin(header.Identity, block)
+	case r.trailer != nil:
+		header = r.trailer.Header
+		r.scan.begin(header.Identity, block)
+	}
+	r.scan.header = header
+	r.done = dio.BlockSize + r.size - r.end
+	return nil
+}
+
+// readTrailer is the trailer at offset, where the file is whole.
+func (r *reader) readTrailer(offset int64) (*Trailer, error) {
+	if r.size%dio.BlockSize != 0 || offset < dio.BlockSize {
+		return nil, fmt.Errorf("%w: the file is cut off", ErrTrailer)
+	}
+	b := dio.Aligned(trailerBytes)
+	if _, err := r.file.ReadAt(b, offset); err != nil {
+		return nil, err
+	}
+	return parseTrailer(b)
+}
+
+// start starts the goroutines.
+func (r *reader) start() {
+	count := r.options.Checkers + spansAhead
+	r.free = make(chan *span, count)
+	r.found = make(chan *span, count)
+	r.checked = make(chan *span, count)
+	r.large = make(chan []byte, 1)
+	r.large <- nil
+	bytes := int(min(spanBytes, max(r.end, 2*dio.BlockSize)-dio.BlockSize))
+	for range count {
+		r.free <- &span{buffer: dio.Aligned(bytes)}
+	}
+	r.active.Store(int32(r.options.Checkers))
+	go r.run()
+	for range r.options.Checkers {
+		go r.runChecks()
+	}
+}
+
+// release gives a span's memory back to those that read.
+func (r *reader) release(s *span) {
+	if s.large {
+		r.large <- s.bytes[:cap(s.bytes)]
+	}
+	*s = span{buffer: s.buffer, frames: s.frames[:0]}
+	r.free <- s
+}
+
+// take reports and visits what is in a span.
+func (r *reader) take(s *span) error {
+	for _, damage := range s.damage {
+		if err := r.report(damage); err != nil {
+			return err
+		}
+	}
+	for i := range s.frames {
+		for _, damage := range s.frames[i].Damage {
+			if err := r.report(damage); err != nil {
+				return err
+			}
+		}
+		if !r.options.Parallel {
+			if err := r.visit(&s.frames[i]); err != nil {
+				return err
+			}
+		}
+	}
+	r.done += int64(s.size)
+	if r.options.Progress != nil && s.err == nil {
+		r.options.Progress(min(r.done, r.size), r.size)
+	}
+	return s.err
+}
+
+// compare holds what was read to what the trailer says, and gives what there is if
+// there is none.
+func (r *reader) compare() error {
+	s := &r.scan
+	if r.trailer == nil {
+		if r.trailer = s.trailer; r.trailer == nil {
+			r.trailer = &Trailer{Header: s.header, Frames: s.frames, Records: s.total, Bytes: s.bytes}
+		}
+		return nil
+	}
+	if t := r.trailer; !r.damaged && (t.Frames != s.number || t.Records != s.records || t.Bytes != s.bytes || t.sum != s.sum) {
+		return r.report(r.at(r.end, -1, fmt.Errorf("%w: %d frames are there, and were %d", ErrOrder, s.number, t.Frames)))
+	}
+	return nil
+}
+
+func (r *reader) at(offset int64, record int, err error) *DamageError {
+	return &DamageError{File: r.name, Offset: offset, Record: record, Err: err}
+}
+
+// report is err, unless it is damage that is to be salvaged around.
+func (r *reader) report(err error) error {
+	var damage *DamageError
+	if err == nil || r.options.Salvage == nil || !errors.As(err, &damage) || laterVersion(err) {
+		return err
+	}
+	r.damaged = true
+	r.options.Salvage(damage)
+	return nil
+}
+
+// read fills b from offset on. Salvaging, what cannot be read is zero, and damage.
+func (r *reader) read(s *span, b []byte, offset int64) error {
+	n, err := r.file.ReadAt(b, offset)
+	switch {
+	case n == len(b):
+		return nil
+	case err == io.EOF:
+		return fmt.Errorf("%s: %w", r.name, io.ErrUnexpectedEOF)
+	case r.options.Salvage == nil:
+		return err
+	}
+	for at := 0; at < len(b); at += dio.BlockSize {
+		block := b[at:][:dio.BlockSize]
+		if n, err := r.file.ReadAt(block, offset+int64(at)); n < len(block) {
+			clear(block)
+			s.damage = append(s.damage, r.at(offset+int64(at), -1, err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package snapshot
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/effectlog"
+)
+
+// scanner is how far the goroutine has come that looks for frames.
+type scanner struct {
+	header   Header // the file's; of one that is damaged, what is known of it
+	identity uint64
+	known    bool     // the identity is
+	trailer  *Trailer // that was not in its place
+	lost     bool     // behind damage, no frame has been found yet
+	err      error    // of the disk
+
+	number  uint64 // of the next frame
+	records uint64 // before it
+	sum     uint32
+
+	frames, total, bytes uint64 // frames, records, and bytes of them that were found
+}
+
+// begin has the scanner look for frames of a file with this identity and head.
+func (c *scanner) begin(identity uint64, head []byte) {
+	c.identity, c.known = identity, true
+	c.sum = crc32.Update(0, castagnoli, head[8:12])
+}
+
+// run finds the frames, span by span.
+func (r *reader) run() {
+	defer close(r.found)
+	offset := int64(dio.BlockSize)
+	var rest []byte // the beginning of a frame, in the memory of the span before
+	for offset < r.end && !r.stopped.Load() {
+		s := <-r.free
+		goes := false
+		goes, r.scan.err = r.fill(s, offset, rest)
+		offset += int64(s.size)
+		rest = s.bytes[s.size:]
+		r.found <- s
+		if !goes || r.scan.err != nil {
+			return
+		}
+	}
+}
+
+// fill reads a span that begins with rest, at offset, and finds its frames. It says
+// whether to go on.
+func (r *reader) fill(s *span, offset int64, rest []byte) (goes bool, err error) {
+	s.offset = offset
+	s.bytes = s.buffer[:min(int64(len(s.buffer)), r.end-offset)]
+	n := copy(s.bytes, rest)
+	if err := r.read(s, s.bytes[n:], offset+int64(n)); err != nil {
+		return false, err
+	}
+	need, goes := r.split(s)
+	if s.size > 0 || !goes {
+		return goes, nil
+	}
+	large := <-r.large
+	if len(large) < need {
+		large = dio.Aligned(need)
+	}
+	s.large = true
+	n = copy(large, s.bytes)
+	s.bytes = large[:need]
+	if err := r.read(s, s.bytes[n:], offset+int64(n)); err != nil {
+		return false, err
+	}
+	_, goes = r.split(s)
+	return goes, nil
+}
+
+// split finds the frames that are whole in s. If the first is not, s.size is zero, and
+// need what it takes.
+func (r *reader) split(s *span) (need int, goes bool) {
+	for s.size < len(s.bytes) {
+		rest := s.bytes[s.size:]
+		offset := s.offset + int64(s.size)
+		f, err := parseFrame(rest)
+		if err == nil && r.scan.known && f.identity != r.scan.identity || err == nil && offset+padded(int64(f.size)) > r.end {
+			err = ErrFrame
+		}
+		if err != nil {
+			if !r.lose(s, offset, err) {
+				return 0, false
+			}
+			s.size += dio.BlockSize
+			continue
+		}
+		if need = int(padded(int64(f.size))); need > len(rest) {
+			return need, true
+		}
+		if !r.place(s, &f, offset) {
+			return 0, false
+		}
+		s.size += need
+	}
+	return 0, true
+}
+
+// lose notes damage where a frame should be, and says whether to look for the next.
+func (r *reader) lose(s *span, offset int64, err error) bool {
+	if !r.scan.lost {
+		s.damage = append(s.damage, r.at(offset, -1, err))
+	}
+	r.scan.lost = true
+	return r.options.Salvage != nil && !laterVersion(err)
+}
+
+// place takes a frame that is whole in s, and says whether to go on: it is the one
+// that is due, or what is missing is to be salvaged around.
+func (r *reader) place(s *span, f *frame, offset int64) bool {
+	c := &r.scan
+	head := s.bytes[s.size:]
+	if f.flags&frameTrailer != 0 {
+		if t, err := parseTrailer(head[:padded(int64(f.size))]); err == nil && r.trailer == nil && c.trailer == nil {
+			c.trailer = t
+			return true
+		}
+		return r.lose(s, offset, ErrFrame)
+	}
+	if due := f.number == c.number && f.first == c.records; !due && (!c.lost || f.number < c.number) {
+		s.damage = append(s.damage, r.at(offset, -1, fmt.Errorf("%w: frame %d, where %d is due", ErrOrder, f.number, c.number)))
+		if r.options.Salvage == nil {
+			return false
+		}
+	}
+	c.lost = false
+	c.identity, c.known = f.identity, true
+	c.number, c.records = f.number+1, f.first+uint64(f.records)
+	c.sum = addFrame(c.sum, head)
+	c.frames++
+	c.total += uint64(f.records)
+	c.bytes += uint64(f.size)
+	s.frames = append(s.frames, Frame{
+		Offset: offset, Number: f.number, First: f.first, Records: int(f.records), Bytes: int(f.size), sum: f.sum, at: s.size,
+	})
+	return true
+}
+
+// runChecks checks spans, until there are no more.
+func (r *reader) runChecks() {
+	for s := range r.found {
+		for i := range s.frames {
+			if r.stopped.Load() {
+				break
+			}
+			f := &s.frames[i]
+			r.check(s, f)
+			if r.options.Parallel && s.err == nil && (len(f.Damage) == 0 || r.options.Salvage != nil) {
+				s.err = r.visit(f)
+			}
+		}
+		r.checked <- s
+	}
+	if r.active.Add(-1) == 0 {
+		close(r.checked)
+	}
+}
+
+// check looks at each record of a frame, at the frame's checksum, and at what is
+// behind the records.
+func (r *reader) check(s *span, f *Frame) {
+	body := s.bytes[f.at+frameHead:][:f.Bytes]
+	at, from, count, begin := 0, 0, 0, 0 // the record's place, and that of the first whole one
+	for count < f.Records {
+		_, n, err := effectlog.ParseRecord(body[at:])
+		if err == nil {
+			at += n
+			count++
+			continue
+		}
+		f.Damage = append(f.Damage, r.at(f.Offset+frameHead+int64(at), int(f.First)+count, err))
+		f.batch(body[from:at], count-begin, begin)
+		n = skip(body[at:], count+1 == f.Records)
+		if n == 0 || r.options.Salvage == nil {
+			return
+		}
+		at += n
+		count++
+		from, begin = at, count
+	}
+	f.batch(body[from:at], count-begin, begin)
+	switch {
+	case at < len(body):
+		f.Damage = append(f.Damage, r.at(f.Offset+frameHead+int64(at), int(f.First)+count, effectlog.ErrRecord))
+	case len(f.Damage) == 0 && crc32.Checksum(body, castagnoli) != f.sum || !zero(s.bytes[f.at+frameHead+at:][:padded(int64(at))-frameHead-int64(at)]):
+		f.Damage = append(f.Damage, r.at(f.Offset, -1, ErrFrame))
+	}
+}
+
+// batch adds count records, from the frame's record first on.
+func (f *Frame) batch(records []byte, count, first int) {
+	if count > 0 {
+		f.Batches = append(f.Batches, Batch{Records: records, Count: count, First: f.First + uint64(first), Offset: f.Offset})
+	}
+}
+
+// skip is the length of the damaged record at the beginning of src, if it leads to a
+// whole record, or to the end behind the last; else 0.
+func skip(src []byte, last bool) (n int) {
+	if len(src) < 8 {
+		return 0
+	}
+	size := int64(binary.LittleEndian.Uint32(src[4:]))
+	if size < 8 || size > int64(len(src)) {
+		return 0
+	}
+	if size == int64(len(src)) && last {
+		return int(size)
+	}
+	if _, n, _ := effectlog.ParseRecord(src[size:]); n == 0 {
+		return 0
+	}
+	return int(size)
+}
+
+// laterVersion says whether err is no damage, but what a later version has written.
+func laterVersion(err error) bool {
+	return errors.Is(err, ErrVersion) || errors.Is(err, effectlog.ErrVersion)
+}
