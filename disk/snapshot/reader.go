@@ -164,23 +164,26 @@ func (r *reader) readEnds() (err error) {
 	whole := !r.damaged
 	offset := max(r.size-trailerBytes, 0)
 	t, err := r.readTrailer(offset)
-	if err == nil && whole && t.Header != header {
-		err = fmt.Errorf("%w: it is that of another file", ErrTrailer)
-	}
 	if err == nil {
 		r.end = offset
 		r.trailer = t
-	} else if err := r.report(r.at(offset, -1, err)); err != nil {
-		return err
+		if whole && t.Header != header {
+			err = fmt.Errorf("%w: it is that of another file", ErrTrailer)
+		}
 	}
+	if err != nil {
+		if err := r.report(r.at(offset, -1, err)); err != nil {
+			return err
+		}
+	}
+	r.scan.begin(header, block)
 	switch {
+	case whole && r.trailer != nil && t.Identity != header.Identity: // the frames will tell
 	case whole:
-		r.scan.begin(header.Identity, block)
+		r.scan.believe(header.Identity)
 	case r.trailer != nil:
-		header = r.trailer.Header
-		r.scan.begin(header.Identity, block)
+		r.scan.believe(t.Identity)
 	}
-	r.scan.header = header
 	r.done = dio.BlockSize + r.size - r.end
 	return nil
 }
@@ -255,7 +258,7 @@ func (r *reader) take(s *span) error {
 // there is none.
 func (r *reader) compare() error {
 	s := &r.scan
-	if r.trailer == nil {
+	if r.trailer == nil || s.known && r.trailer.Identity != s.identity {
 		if r.trailer = s.trailer; r.trailer == nil {
 			r.trailer = &Trailer{Header: s.header, Frames: s.frames, Records: s.total, Bytes: s.bytes}
 		}

@@ -26,11 +26,15 @@ type scanner struct {
 	frames, total, bytes uint64 // frames, records, and bytes of them that were found
 }
 
-// begin has the scanner look for frames of a file with this identity and head.
-func (c *scanner) begin(identity uint64, head []byte) {
-	c.identity, c.known = identity, true
-	c.sum = crc32.Update(0, castagnoli, head[8:12])
+// begin has the scanner begin behind the head, of which block is the bytes.
+func (c *scanner) begin(header Header, block []byte) {
+	c.header = header
+	c.sum = crc32.Update(0, castagnoli, block[8:12])
 }
+
+// believe has it take frames of this identity for the file's, and no others. Until then
+// it takes the first it finds.
+func (c *scanner) believe(identity uint64) { c.identity, c.known = identity, true }
 
 // run finds the frames, span by span.
 func (r *reader) run() {
@@ -133,7 +137,7 @@ func (r *reader) place(s *span, f *frame, offset int64) bool {
 		}
 	}
 	c.lost = false
-	c.identity, c.known = f.identity, true
+	c.believe(f.identity)
 	c.number, c.records = f.number+1, f.first+uint64(f.records)
 	c.sum = addFrame(c.sum, head)
 	c.frames++

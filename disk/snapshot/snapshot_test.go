@@ -66,6 +66,9 @@ func write(disk dio.FS, seed, frames int, options Options) error {
 			err = w.AppendPieces([][]byte{b[:7], nil, b[7:90], b[90:]}, 4)
 		}
 		w.endFrame() // earlier than a full stage would
+		if i%3 == 2 {
+			w.handOver()
+		}
 	}
 	if err == nil {
 		err = w.Finish(options.Begin+7, sequences(seed))
