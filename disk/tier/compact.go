@@ -1,0 +1,216 @@
+package tier
+
+import "github.com/pandabeardb/panda/disk/dio"
+
+// scanBytes is how much of a page is read at once, beside its longest record.
+const scanBytes = 1 << 20
+
+// compactor compacts pages as the policy says, until Close: one each time it is woken,
+// by what is written and by Tick, so that it takes a part of the disk and not all.
+func (t *Tier) compactor() {
+	c := &compaction{t: t}
+	for range t.wake {
+		if !c.next() {
+			return
+		}
+	}
+}
+
+// next compacts the page that is most worth it, if there is one. false: the tier closes.
+func (c *compaction) next() bool {
+	p, dropUnread, ended := c.t.choose()
+	if p != nil {
+		c.page(p, dropUnread)
+	}
+	return !ended
+}
+
+// choose is the page that is most worth compacting, which then is busy; nil: none. A
+// tier that fills up takes less and less of a page's garbage: what is half dead is
+// worth the work only when pages are few.
+func (t *Tier) choose() (best *page, dropUnread, ended bool) {
+	policy := t.policy.Load()
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if t.closed {
+		return nil, false, true
+	}
+	if t.free > policy.CompactUnder {
+		return nil, false, false
+	}
+	limit := int64((1 - float64(t.free)/float64(len(t.pages))) * policy.MaxFrag * float64(t.config.PageSize))
+	var oldest *page
+	for i := range t.pages {
+		p := &t.pages[i]
+		if p.state != pageClosed || p.bucket == LowTTL || p.buffers != nil || p.busy {
+			continue
+		}
+		if p.bytes < limit && (best == nil || p.bytes < best.bytes) {
+			best = p
+		}
+		if oldest == nil || int32(p.version.Load()-oldest.version.Load()) < 0 {
+			oldest = p
+		}
+	}
+	if best == nil && policy.DropUnread && t.free <= policy.DropUnder {
+		best, dropUnread = oldest, true
+	}
+	if best != nil {
+		best.busy = true
+	}
+	return best, dropUnread, false
+}
+
+// A compaction moves what is alive in one page to others.
+type compaction struct {
+	t                      *Tier
+	memory                 []byte
+	pieces                 [1][]byte
+	rescued, skipped, lost int64
+}
+
+// page moves what is alive in p, and drops it.
+func (c *compaction) page(p *page, dropUnread bool) {
+	t := c.t
+	if c.memory == nil {
+		c.memory = dio.Aligned(blocks(scanBytes) + t.config.BufferSize + dio.BlockSize)
+	}
+	c.rescued, c.skipped, c.lost = 0, 0, 0
+	version := p.version.Load()
+	w := walker{page: p.id, version: version, used: p.used}
+	for !w.done() {
+		from := w.offset &^ (dio.BlockSize - 1)
+		n := min(len(c.memory), p.used-from)
+		if _, err := p.file.handle.ReadAt(c.memory[:n], p.at+int64(from)); err != nil {
+			t.lock.Lock()
+			t.counts.ReadErrors++
+			t.lock.Unlock()
+			break // what is left in the page is lost
+		}
+		if !w.walk(c.memory[:n], from, func(r *Record, ref Ref) bool { return c.record(r, ref, dropUnread) }) {
+			break
+		}
+	}
+	c.end(p)
+}
+
+// end drops the page, in which nothing is wanted any more.
+func (c *compaction) end(p *page) {
+	t := c.t
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.counts.CompactRescues += c.rescued
+	t.counts.CompactSkipped += c.skipped
+	t.counts.CompactLost += c.lost
+	p.busy = false
+	if p.state == pageClosed {
+		t.counts.PageReclaims++
+		t.drop(p)
+	} else {
+		t.settle(p)
+	}
+}
+
+// record moves one value, if it is alive. false: the tier closes, or takes none.
+func (c *compaction) record(r *Record, ref Ref, dropUnread bool) bool {
+	t := c.t
+	holds, read := t.config.Owner.Holds(r.Head, r.Key, ref)
+	switch {
+	case !holds:
+		return true
+	case dropUnread && !read:
+		c.skipped++
+		return true
+	}
+	c.pieces[0] = r.Value
+	target, ok := t.appendWait(Compacted, r.Head, r.Key, c.pieces[:])
+	if !ok {
+		c.lost++
+		return false
+	}
+	if t.config.Owner.Moved(r.Head, r.Key, ref, target) {
+		c.rescued++
+		t.Delete(ref, r.Size)
+	} else {
+		c.lost++
+		t.Delete(target, r.Size)
+	}
+	return true
+}
+
+// appendWait is Append for who may wait for a buffer.
+func (t *Tier) appendWait(bucket Bucket, head, key []byte, pieces [][]byte) (Ref, bool) {
+	for {
+		t.lock.Lock()
+		before := t.recycled
+		t.lock.Unlock()
+		if ref, ok := t.Append(bucket, head, key, pieces); ok {
+			return ref, true
+		}
+		t.lock.Lock()
+		for before == t.recycled && !t.closed && t.writing() > 0 {
+			t.room.Wait()
+		}
+		again := before != t.recycled && !t.closed
+		t.lock.Unlock()
+		if !again {
+			return Ref{}, false // it is not for want of buffers
+		}
+	}
+}
+
+// writing is how many buffers are on their way to a disk, or wait for who fills or
+// reads them.
+func (t *Tier) writing() int {
+	n := t.buffers
+	for _, b := range t.open {
+		if b != nil {
+			n--
+		}
+	}
+	for b := t.spare; b != nil; b = b.next {
+		n--
+	}
+	return n
+}
+
+// A walker finds the records of a page, from the first on.
+type walker struct {
+	page, version uint32
+	used          int // bytes of the page that were written
+	offset        int // of what comes next
+}
+
+func (w *walker) done() bool { return w.offset >= w.used }
+
+// walk visits the records that lie wholly in b, which begins at the page's byte from,
+// and reports whether the visitor wants more. What is no record is passed over, to the
+// end of its block: buffers begin where one does.
+func (w *walker) walk(b []byte, from int, visit func(*Record, Ref) bool) bool {
+	first := w.offset
+	for w.offset < w.used && w.offset-from < len(b) {
+		at := w.offset - from
+		ref := Ref{w.page, w.version, uint32(w.offset)}
+		record, err := ParseRecord(b[at:], ref)
+		if err == nil {
+			w.offset += record.Size
+			if !visit(&record, ref) {
+				return false
+			}
+			continue
+		}
+		n := (recordLen(b[at:]) + recordStep - 1) &^ (recordStep - 1)
+		if from+len(b) < w.used && w.offset > first && (len(b)-at < recordHead || n > len(b)-at) {
+			return true // it may go on behind b
+		}
+		if n > 0 && n < len(b)-at {
+			next := Ref{w.page, w.version, uint32(w.offset + n)}
+			if _, err := ParseRecord(b[at+n:], next); err == nil {
+				w.offset += n // only this one is damaged
+				continue
+			}
+		}
+		w.offset = (w.offset + dio.BlockSize) &^ (dio.BlockSize - 1)
+	}
+	return true
+}
