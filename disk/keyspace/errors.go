@@ -1,0 +1,23 @@
+package keyspace
+
+import "errors"
+
+// Errors of Open.
+var (
+	// ErrVersion: another version of the program has written the folder.
+	ErrVersion = errors.New("keyspace: the data folder is of another version")
+	// ErrFolder: the file that says what the folder is is not one of ours.
+	ErrFolder = errors.New("keyspace: the data folder's KEYSPACE file is damaged")
+	// ErrMemory: the store is too small for what the folder has, and may not evict.
+	ErrMemory = errors.New("keyspace: the data do not fit into the memory limit")
+	// ErrMissing: a snapshot is missing that the log goes on from.
+	ErrMissing = errors.New("keyspace: the log begins later than the newest snapshot ends")
+)
+
+// Errors of Snapshot and Close.
+var (
+	// ErrClosed: the keyspace is closed.
+	ErrClosed = errors.New("keyspace: closed")
+	// ErrBusy: a snapshot is on its way.
+	ErrBusy = errors.New("keyspace: a snapshot is being taken")
+)

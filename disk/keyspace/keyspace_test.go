@@ -1,0 +1,176 @@
+package keyspace
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/dio/diotest"
+	"github.com/pandabeardb/panda/slab"
+)
+
+func sameContents(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	if maps.Equal(got, want) {
+		return
+	}
+	for key, w := range want {
+		if got[key] != w {
+			t.Fatalf("%q: %.200s, want %.200s", key, got[key], w)
+		}
+	}
+	for key := range got {
+		if want[key] == "" {
+			t.Fatalf("%q is there", key)
+		}
+	}
+}
+
+// fill does a few of everything.
+func (r *rig) fill(seed uint64, ops int) {
+	random := rand.New(rand.NewPCG(seed, 1))
+	for i := range ops {
+		key := fmt.Sprintf("key-%d", random.IntN(200))
+		loop := random.IntN(2)
+		switch p := random.IntN(100); {
+		case p < 60:
+			n := random.IntN(200)
+			if random.IntN(40) == 0 {
+				n = 20_000 + random.IntN(100_000)
+			}
+			spec := slab.Spec{Flags: uint32(random.IntN(3)), Evictable: random.IntN(2) == 0}
+			if random.IntN(4) == 0 {
+				spec.ExpiresAtMS = testNowMS + 1000 + int64(i)
+			}
+			if random.IntN(10) == 0 {
+				spec.CAS = uint64(i) + 77
+			}
+			r.set(loop, key, bytes.Repeat([]byte{byte(i)}, n), spec)
+		case p < 80:
+			r.remove(loop, key)
+		case p < 99:
+			r.touch(loop, key, testNowMS+int64(random.IntN(1000)))
+		default:
+			r.store.FlushAll()
+		}
+		r.wait(loop)
+	}
+}
+
+// TestRecovery: what there was is there again, after a close and after another.
+func TestRecovery(t *testing.T) {
+	for _, mode := range []Mode{ModeLog, ModeSnapshot} {
+		for _, fsync := range []Fsync{FsyncEverySecond, FsyncAlways, FsyncNo} {
+			t.Run(fmt.Sprint(mode, fsync), func(t *testing.T) {
+				disk := diotest.New()
+				c := testConfig(disk, mode, fsync)
+				for seed := range uint64(4) {
+					r := open(t, c)
+					r.fill(seed, 500)
+					r.k.SetState("p", []byte{byte(seed)})
+					if seed == 2 {
+						if err := r.k.Snapshot(); err != nil {
+							t.Fatal(err)
+						}
+						r.fill(seed+10, 100)
+					}
+					want := r.contents()
+					r.close()
+					again := open(t, c)
+					sameContents(t, again.contents(), want)
+					if s := again.k.State("p"); len(s) != 1 || s[0] != byte(seed) {
+						t.Errorf("state %v, want %d", s, seed)
+					}
+					again.close()
+				}
+			})
+		}
+	}
+}
+
+// TestModesFollow: a folder of one mode goes on in the other.
+func TestModesFollow(t *testing.T) {
+	disk := diotest.New()
+	for i, mode := range []Mode{ModeLog, ModeSnapshot, ModeLog, ModeLog, ModeSnapshot, ModeSnapshot, ModeLog} {
+		r := open(t, testConfig(disk, mode, FsyncAlways))
+		r.fill(uint64(i), 200)
+		want := r.contents()
+		r.close()
+		again := open(t, testConfig(disk, mode, FsyncAlways))
+		sameContents(t, again.contents(), want)
+		again.close()
+	}
+}
+
+// TestTokensGoOn: a token that was given out and lost is never given out again.
+func TestTokensGoOn(t *testing.T) {
+	disk := diotest.New()
+	last := uint64(0)
+	for range 3 {
+		r := open(t, testConfig(disk, ModeLog, FsyncNo))
+		for range 3 {
+			cas := r.set(0, "key", []byte("value"), slab.Spec{})
+			if cas <= last {
+				t.Errorf("token %x behind %x", cas, last)
+			}
+			last = cas
+		}
+		lost := disk.Crash(diotest.Tears(1)[0])
+		r.close()
+		disk = lost
+	}
+}
+
+func TestRefusedFolders(t *testing.T) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeLog, FsyncAlways)
+	r := open(t, c)
+	if _, err := tryOpen(t, c); !errors.Is(err, dio.ErrInUse) {
+		t.Errorf("a folder in use: %v", err)
+	}
+	r.close()
+	f, err := disk.Open(folderName, dio.Create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]error{
+		"panda keyspace\nversion 2\nsomething new\n": ErrVersion,
+		"panda keyspace\nversion 1\nsequences x\n":   ErrFolder,
+		"other text, as long as it likes to be":      ErrFolder,
+	} {
+		if err := f.Truncate(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tryOpen(t, c); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", text, err, want)
+		}
+	}
+}
+
+// TestMissingSnapshot: a log that goes on from a snapshot that is gone is no whole one.
+func TestMissingSnapshot(t *testing.T) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeLog, FsyncAlways)
+	r := open(t, c)
+	r.fill(1, 1000)
+	if err := r.k.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	name := "0000000000000001.snapshot"
+	r.close()
+	if err := disk.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryOpen(t, c); err == nil {
+		t.Error("opened without its snapshot")
+	} else {
+		t.Log(err)
+	}
+}

@@ -1,0 +1,79 @@
+package keyspace
+
+import (
+	"sync/atomic"
+
+	"github.com/pandabeardb/panda/disk/effectlog"
+)
+
+// slotState is what a slot's effects have come to, where replies wait.
+type slotState struct {
+	last    uint64          // sequence of the last effect; under the shard's lock
+	epoch   effectlog.Epoch // of that; likewise
+	durable atomic.Uint64   // sequence up to which all is durable; the writer's
+}
+
+// Loop is one loop's side of the keyspace. Only its goroutine calls it.
+type Loop struct {
+	k     *Keyspace
+	b     *buffer
+	waits effectlog.Epoch // for what was seen in this turn and is not durable
+}
+
+// Loop is loop i's side.
+func (k *Keyspace) Loop(i int) *Loop { return &k.loops[i] }
+
+// Observe is told, under the shard's lock, what a request has seen of a key: its
+// item's stamp, or 0 if there is none. If a crash could still take that back, the
+// reply waits: for a key that is there, only if itself was written, for one that is
+// not, if any key of its slot was.
+func (l *Loop) Observe(slot uint16, stamp uint64) {
+	if l.k.slots == nil {
+		return
+	}
+	s := &l.k.slots[slot]
+	seq := s.last
+	if stamp != 0 {
+		seq = stamp >> slotBits
+	}
+	if seq > s.durable.Load() {
+		l.waits = max(l.waits, s.epoch)
+	}
+}
+
+// ObserveAll is Observe for a reply that tells of any number of keys.
+func (l *Loop) ObserveAll() {
+	if l.k.slots != nil {
+		l.waits = effectlog.Epoch(l.k.epoch.Load())
+	}
+}
+
+// EndTurn returns the number that the replies of a turn wait for, see
+// Keyspace.Released; 0: for nothing.
+func (l *Loop) EndTurn() (wait uint64) {
+	touched := l.b.touched
+	l.b.touched = 0
+	if l.k.slots == nil {
+		if touched != 0 && l.b.pending.Load() > eagerBytes {
+			l.k.wakeWriter()
+		}
+		return 0
+	}
+	waits := uint64(max(l.waits, touched))
+	l.waits = 0
+	if waits <= l.k.released.Load() {
+		return 0
+	}
+	l.k.wakeWriter()
+	return waits
+}
+
+// Full reports whether the loop has so much that the log has not taken that nothing
+// that changes the keyspace may run, and the number to wait for.
+func (l *Loop) Full() (wait uint64, full bool) {
+	if l.b.pending.Load() < l.k.config.LoopBytes {
+		return 0, false
+	}
+	l.k.wakeWriter()
+	return l.k.epoch.Load(), true
+}

@@ -1,0 +1,261 @@
+package keyspace
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pandabeardb/panda/disk/effectlog"
+	"github.com/pandabeardb/panda/disk/snapshot"
+	"github.com/pandabeardb/panda/slab"
+)
+
+// Recovery says what Open found.
+type Recovery struct {
+	Snapshot        string // name of the file, "" for none
+	SnapshotRecords int64
+	LogRecords      int64
+	LogBytes        int64
+	Epoch           effectlog.Epoch // the last one of the log
+	Torn            error           // nil, or where an interrupted write ended the log
+	Evicted         int64           // did not fit into the memory limit any more
+	Took            time.Duration
+}
+
+// Recovery is what Open found.
+func (k *Keyspace) Recovery() Recovery { return k.recovery }
+
+// recover plays the newest snapshot and the log behind it back.
+func (k *Keyspace) recover() (*effectlog.Tail, error) {
+	begun := time.Now()
+	r := &k.recovery
+	p := newPlayers(k)
+	defer p.end()
+	after, end, err := k.recoverSnapshot(p)
+	if err != nil {
+		return nil, err
+	}
+	options := effectlog.ReadOptions{After: after, Progress: k.config.Progress}
+	if k.config.Salvage != nil {
+		options.Salvage = func(d *effectlog.DamageError) { k.config.Salvage(d) }
+	}
+	tail, err := effectlog.Read(k.disk, ".", options, func(b *effectlog.Batch) error {
+		r.LogRecords += int64(b.Count)
+		r.LogBytes += int64(len(b.Records))
+		return p.gather(b.Records)
+	})
+	err = cmp.Or(err, p.play())
+	if err != nil {
+		return nil, err
+	}
+	r.Epoch = tail.Epoch
+	if tail.Torn != nil {
+		r.Torn = tail.Torn
+	}
+	k.states = p.states
+	k.logWritten.Store(r.LogBytes)
+	r.Evicted = k.store.Stats().Evictions
+	r.Took = time.Since(begun)
+	k.epoch.Store(uint64(max(tail.Epoch, end)) + 1)
+	k.released.Store(k.epoch.Load() - 1)
+	return tail, nil
+}
+
+// recoverSnapshot plays the newest snapshot back, and says from which epoch on the
+// log is needed, and up to which it had something of it.
+func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err error) {
+	name, header, found, err := snapshot.Newest(k.disk, ".")
+	if err != nil || !found {
+		return 0, 0, err
+	}
+	options := snapshot.ReadOptions{Progress: k.config.Progress}
+	if k.config.Salvage != nil {
+		options.Salvage = func(d *snapshot.DamageError) { k.config.Salvage(d) }
+	}
+	trailer, err := snapshot.Read(k.disk, name, options, func(b *snapshot.Batch) error {
+		k.recovery.SnapshotRecords += int64(b.Count)
+		return p.playAll(b.Records)
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	k.recovery.Snapshot = name
+	k.store.RestoreSequences(trailer.Seqs, 0)
+	return header.Begin, max(header.Begin, trailer.End), nil // salvaged, it may be without an end
+}
+
+// gatherBytes of small epochs are played together.
+const gatherBytes = 1 << 20
+
+// players restore what is read, each the shards whose number is its own.
+type players struct {
+	k        *Keyspace
+	players  []player
+	wait     sync.WaitGroup
+	gathered []byte
+	states   map[string][]byte
+}
+
+// player is one of them: a goroutine with a store's Handle.
+type player struct {
+	handle  *slab.Handle
+	nowMS   int64
+	work    chan []byte // records, of which at names its own
+	at      []place
+	lastSeq [slab.Slots]uint64 // of what is in at, to see whether it is in order
+	ordered bool
+	err     error
+}
+
+// place is where a record begins, and its stamp with the slot in front.
+type place struct {
+	key uint64
+	at  int
+}
+
+func newPlayers(k *Keyspace) *players {
+	n := 1
+	for n*2 <= k.config.Loops { // a power of two, so that a shard has one player
+		n *= 2
+	}
+	p := &players{k: k, players: make([]player, n), states: map[string][]byte{}}
+	for i := range p.players {
+		q := &p.players[i]
+		q.handle, q.nowMS, q.work = k.store.Handle(i), k.config.NowMS(), make(chan []byte)
+		go q.run(&p.wait)
+	}
+	return p
+}
+
+// end ends the goroutines.
+func (p *players) end() {
+	for i := range p.players {
+		close(p.players[i].work)
+	}
+}
+
+// gather plays records, as soon as they are enough.
+func (p *players) gather(records []byte) error {
+	if len(records) >= gatherBytes/4 {
+		if err := p.play(); err != nil {
+			return err
+		}
+		return p.playAll(records)
+	}
+	if p.gathered = append(p.gathered, records...); len(p.gathered) < gatherBytes {
+		return nil
+	}
+	return p.play()
+}
+
+// play plays what was gathered.
+func (p *players) play() error {
+	records := p.gathered
+	p.gathered = p.gathered[:0]
+	return p.playAll(records)
+}
+
+// playAll plays records, and returns when that is done.
+func (p *players) playAll(records []byte) error {
+	for i := range p.players {
+		p.players[i].at, p.players[i].ordered = p.players[i].at[:0], true
+	}
+	for at := 0; at < len(records); {
+		kind, stamp, n := effectlog.Peek(records[at:])
+		switch kind {
+		case effectlog.KindFlushAll:
+			p.flush(records[at : at+n])
+		case effectlog.KindState:
+			r, _ := effectlog.ParseChecked(records[at:])
+			p.states[string(r.Key)] = slices.Clone(r.Value)
+		default:
+			slot := stamp & slotMask
+			p.players[slot&uint64(len(p.players)-1)].add(stamp, slot, at)
+		}
+		at += n
+	}
+	p.wait.Add(len(p.players))
+	for i := range p.players {
+		p.players[i].work <- records
+	}
+	p.wait.Wait()
+	for i := range p.players {
+		if err := p.players[i].err; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush restores a FlushAll. Its place among other effects does not matter: its
+// marks say which it is behind.
+func (p *players) flush(record []byte) {
+	r, _ := effectlog.ParseChecked(record)
+	for marks := r.Value; len(marks) >= 8; marks = marks[8:] {
+		p.k.store.RestoreFlush(binary.LittleEndian.Uint64(marks))
+	}
+}
+
+func (q *player) add(stamp, slot uint64, at int) {
+	seq := stamp >> slotBits
+	if seq < q.lastSeq[slot] {
+		q.ordered = false
+	}
+	q.lastSeq[slot] = seq
+	q.at = append(q.at, place{slot<<(64-slotBits) | seq, at})
+}
+
+// run is a player's goroutine.
+func (q *player) run(wait *sync.WaitGroup) {
+	for records := range q.work {
+		if q.err == nil {
+			q.err = q.play(records)
+		}
+		wait.Done()
+	}
+}
+
+// play restores the player's records, those of a slot in the order of its sequence:
+// an epoch has them loop by loop.
+func (q *player) play(records []byte) error {
+	if !q.ordered {
+		slices.SortStableFunc(q.at, func(a, b place) int { return cmp.Compare(a.key, b.key) })
+		clear(q.lastSeq[:])
+	}
+	for _, place := range q.at {
+		r, _ := effectlog.ParseChecked(records[place.at:])
+		if err := q.restore(&r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *player) restore(r *effectlog.Record) error {
+	k := q.handle.Key(uint16(r.DB), r.Key)
+	if uint64(k.Slot) != r.Stamp&slotMask {
+		return fmt.Errorf("%w: key %q is not of slot %d", errForeign, r.Key, r.Stamp&slotMask)
+	}
+	err := error(nil)
+	switch r.Kind {
+	case effectlog.KindSet:
+		err = q.handle.Restore(&k, &slab.Past{
+			Stamp: r.Stamp, Marks: slab.Marks(r.Bits), Value: r.Value,
+			Spec: slab.Spec{Flags: r.Flags, ExpiresAtMS: r.ExpiryMS, CAS: r.CAS},
+		}, q.nowMS)
+	case effectlog.KindTouch:
+		err = q.handle.RestoreTouch(&k, r.Stamp, r.ExpiryMS)
+	default:
+		q.handle.RestoreDelete(&k, r.Stamp)
+	}
+	if errors.Is(err, slab.ErrNoMemory) || errors.Is(err, slab.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", ErrMemory, err)
+	}
+	return err
+}
+
+var errForeign = errors.New("keyspace: a record of another keyspace")

@@ -1,0 +1,310 @@
+package keyspace
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pandabeardb/panda/disk/effectlog"
+	"github.com/pandabeardb/panda/disk/snapshot"
+	"github.com/pandabeardb/panda/slab"
+)
+
+const (
+	// A snapshot walks for walkFor and rests for restFor, so that it has a small part of a
+	// core and no loop waits behind it for longer than that.
+	walkFor     = 200 * time.Microsecond
+	restFor     = 300 * time.Microsecond
+	walkBuckets = 16        // at a time: about 100 items, 20 us
+	walkBytes   = 512 << 10 // of records are collected and then written
+
+	// watchEvery is how often is looked whether a snapshot is due.
+	watchEvery = time.Second
+)
+
+// snapshots take them: one goroutine, for the asked and the due ones.
+type snapshots struct {
+	asked   chan chan error
+	stop    chan struct{}
+	done    chan struct{}
+	running atomic.Bool
+
+	mu        sync.Mutex
+	bytes     int64 // of the newest
+	items     int64
+	takenAt   time.Time
+	took      time.Duration
+	failures  int64
+	logBytes  int64  // written to the log when it was taken
+	changed   uint64 // sum of sequences when it was taken
+	hasOldLog bool   // of ModeLog, which the first of ModeSnapshot replaces
+}
+
+func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
+	s := &k.snapshots
+	s.asked, s.stop, s.done = make(chan chan error), make(chan struct{}), make(chan struct{})
+	s.changed = k.changes()
+	s.takenAt = time.Now()
+	s.hasOldLog = !k.logs()
+	if err := snapshot.RemoveLeftovers(k.disk, "."); err != nil {
+		return err
+	}
+	if k.recovery.Evicted > 0 {
+		// The log does not know of these evictions: without a snapshot they would be
+		// there again, and a delete that found nothing would be undone.
+		if err := k.take(func(time.Duration) bool { return true }); err != nil {
+			return err
+		}
+	}
+	go k.runSnapshots()
+	return nil
+}
+
+// changes is the number of all effects there ever were.
+func (k *Keyspace) changes() (n uint64) {
+	for _, seq := range k.store.Sequences() {
+		n += seq
+	}
+	return n
+}
+
+// runSnapshots is the snapshots' goroutine.
+func (k *Keyspace) runSnapshots() {
+	s := &k.snapshots
+	defer close(s.done)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case answer := <-s.asked:
+			answer <- k.snapshot()
+		case <-tick.C:
+			if k.snapshotDue() {
+				if err := k.snapshot(); err != nil && !errors.Is(err, ErrClosed) {
+					k.note("a snapshot failed", err)
+				}
+			}
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// Snapshot takes one now, and waits for it. Any goroutine may call it.
+func (k *Keyspace) Snapshot() error {
+	answer := make(chan error, 1)
+	select {
+	case k.snapshots.asked <- answer:
+	case <-k.snapshots.done:
+		return ErrClosed
+	}
+	return <-answer
+}
+
+// snapshotDue reports whether it is time for one.
+func (k *Keyspace) snapshotDue() bool {
+	s := &k.snapshots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.logs() {
+		return k.config.SnapshotBytes >= 0 && k.logWritten.Load()-s.logBytes > max(k.config.SnapshotBytes, s.bytes)
+	}
+	return k.config.SnapshotEvery > 0 && time.Since(s.takenAt) >= k.config.SnapshotEvery && k.changes() != s.changed
+}
+
+// snapshot takes one with rests between, unless the keyspace is closed meanwhile.
+func (k *Keyspace) snapshot() error {
+	err := k.take(k.rest)
+	if err != nil {
+		k.snapshots.mu.Lock()
+		k.snapshots.failures++
+		k.snapshots.takenAt = time.Now() // the next try is not at once
+		k.snapshots.logBytes = k.logWritten.Load()
+		k.snapshots.mu.Unlock()
+	}
+	return err
+}
+
+// rest waits, and reports false when the keyspace is closed.
+func (k *Keyspace) rest(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-k.snapshots.stop:
+		return false
+	}
+}
+
+// take takes a snapshot: a walk over the store while others change it. Every effect
+// up to the epoch begin is in it, since those are in the shards before the walk
+// comes there; what it has of later ones is older than, or the same as, what the log
+// behind begin leads to.
+func (k *Keyspace) take(rest func(time.Duration) bool) error {
+	s := &k.snapshots
+	s.running.Store(true)
+	defer s.running.Store(false)
+	begun := time.Now()
+	changed, logBytes := k.changes(), k.logWritten.Load()
+	begin, err := k.closeEpoch()
+	if err != nil {
+		return err
+	}
+	w, err := snapshot.Create(k.disk, ".", snapshot.Options{Begin: begin, CreatedMS: k.config.NowMS()})
+	if err != nil {
+		return err
+	}
+	walk := walk{k: k, w: w, nowMS: k.config.NowMS()}
+	err = walk.run(rest)
+	if err == nil {
+		err = walk.finish()
+	}
+	if err != nil {
+		return errors.Join(err, w.Abandon())
+	}
+	if err := k.forget(begin); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.bytes, s.items, s.took, s.takenAt = walk.bytes, walk.items, time.Since(begun), time.Now()
+	s.changed, s.logBytes = changed, logBytes
+	s.mu.Unlock()
+	return nil
+}
+
+// closeEpoch is the last epoch that is closed: what comes now is in a later one.
+func (k *Keyspace) closeEpoch() (effectlog.Epoch, error) {
+	if !k.logs() {
+		return effectlog.Epoch(k.epoch.Add(1) - 1), nil
+	}
+	err := k.onWriter(k.write)
+	return effectlog.Epoch(k.released.Load()), err
+}
+
+// forget removes what a published snapshot has made superfluous.
+func (k *Keyspace) forget(begin effectlog.Epoch) error {
+	if k.logs() {
+		return k.onWriter(func() error { return k.log.Forget(begin) })
+	}
+	if !k.snapshots.hasOldLog {
+		return nil
+	}
+	infos, err := k.disk.List(".")
+	for _, info := range infos { // by name: the oldest goes first
+		if err == nil && strings.HasSuffix(info.Name(), ".log") {
+			err = k.disk.Remove(info.Name())
+		}
+	}
+	k.snapshots.hasOldLog = err != nil
+	return err
+}
+
+// closeSnapshots ends the goroutine. Where there is no log, the last snapshot is
+// taken now.
+func (k *Keyspace) closeSnapshots() error {
+	close(k.snapshots.stop)
+	<-k.snapshots.done
+	if k.logs() || k.changes() == k.snapshots.changed {
+		return nil
+	}
+	return k.take(func(time.Duration) bool { return true })
+}
+
+// walk is a snapshot on its way.
+type walk struct {
+	k      *Keyspace
+	w      *snapshot.Writer
+	nowMS  int64
+	half   half // what was collected and is not written
+	items  int64
+	bytes  int64
+	cursor slab.Cursor
+}
+
+// run walks over the whole store.
+func (w *walk) run(rest func(time.Duration) bool) error {
+	handle := w.k.store.Handle(0) // a walk uses nothing of it but the store
+	for since := time.Now(); ; {
+		done := handle.Walk(&w.cursor, w.nowMS, walkBuckets, w.add)
+		if done || len(w.half.bytes) >= walkBytes || len(w.half.values) > 0 {
+			if err := w.write(); err != nil {
+				return err
+			}
+		}
+		if done {
+			return nil
+		}
+		if time.Since(since) >= walkFor {
+			if !rest(restFor) {
+				return ErrClosed
+			}
+			since = time.Now()
+		}
+	}
+}
+
+// add collects an item, under its shard's lock.
+func (w *walk) add(it slab.Item) bool {
+	if len(w.half.values) > 0 { // one large value at a time: it stays pinned meanwhile
+		return false
+	}
+	stamp := it.Stamp()
+	e := slab.Effect{Kind: slab.KindSet, Slot: uint16(stamp & slotMask), Seq: stamp >> slotBits, Item: it}
+	r := recordOf(&e)
+	w.bytes += int64(w.half.append(&r, &e))
+	w.items++
+	return true
+}
+
+// write writes what was collected.
+func (w *walk) write() (err error) {
+	w.k.chunksOf(&w.half, func(c effectlog.Chunk) {
+		if err == nil {
+			err = w.w.AppendPieces(c.Pieces, c.Records)
+		}
+	})
+	for i := range w.half.values {
+		w.k.store.Release(w.half.values[i].pinned.Token())
+	}
+	w.half.clear()
+	return err
+}
+
+// finish makes the snapshot durable, waits until the log has all that it may have
+// seen, and publishes it.
+func (w *walk) finish() error {
+	k := w.k
+	k.stateMu.Lock()
+	for name, value := range k.states {
+		w.half.appendPlain(&effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
+	}
+	k.stateMu.Unlock()
+	if err := w.write(); err != nil {
+		return err
+	}
+	seqs := k.store.Sequences()
+	end := effectlog.Epoch(k.epoch.Load())
+	if err := w.w.Finish(end, seqs); err != nil {
+		return err
+	}
+	if k.logs() {
+		err := k.onWriter(func() error {
+			if err := k.write(); err != nil {
+				return err
+			}
+			return k.sync()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return w.w.Publish()
+}
+
+// chunksOf calls f with the chunks of a half.
+func (k *Keyspace) chunksOf(h *half, f func(effectlog.Chunk)) {
+	for _, c := range h.appendChunks(nil) {
+		f(c)
+	}
+}

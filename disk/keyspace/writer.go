@@ -1,0 +1,209 @@
+package keyspace
+
+import (
+	"errors"
+	"time"
+
+	"github.com/pandabeardb/panda/disk/effectlog"
+)
+
+const (
+	// writeEvery is how long an epoch is open where nobody waits for it, unless its
+	// loop has eagerBytes. Epochs of 20 ms are 50 writes a second.
+	writeEvery = 20 * time.Millisecond
+	eagerBytes = 1 << 20
+
+	// syncEvery is fsync=everysec, with room for a write and a sync.
+	syncEvery = 900 * time.Millisecond
+)
+
+// wakeWriter has the writer close the epoch that is open, soon.
+func (k *Keyspace) wakeWriter() {
+	if k.asked.Swap(true) {
+		return
+	}
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run is the writer's goroutine.
+func (k *Keyspace) run() {
+	defer close(k.done)
+	tick := time.NewTicker(writeEvery)
+	defer tick.Stop()
+	for {
+		err := error(nil)
+		select {
+		case <-k.wake:
+			err = k.step(true)
+		case <-tick.C:
+			err = k.step(false)
+		case request := <-k.requests:
+			request()
+		case <-k.stop:
+			if err := k.finish(); err != nil {
+				k.fail(err)
+			}
+			return
+		}
+		if err != nil {
+			k.fail(err)
+			return
+		}
+	}
+}
+
+// step closes an epoch, writes it, and syncs it if it is time. Asked, it does so
+// even if there is nothing in it.
+func (k *Keyspace) step(asked bool) error {
+	k.asked.Store(false) // before the epoch is closed: who asks later is in the next one
+	if !asked && k.idle() {
+		if k.unsynced {
+			return k.syncDue()
+		}
+		if !k.noted {
+			k.noted = true
+			return k.log.Note()
+		}
+		return nil
+	}
+	return k.write()
+}
+
+// idle reports whether no buffer has anything.
+func (k *Keyspace) idle() bool {
+	for i := range k.buffers {
+		if k.buffers[i].pending.Load() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// write closes the epoch that is open and writes it.
+func (k *Keyspace) write() error {
+	epoch := effectlog.Epoch(k.epoch.Add(1) - 1)
+	chunks := k.chunks[:0]
+	for i := range k.buffers {
+		chunks = k.buffers[i].take(epoch).appendChunks(chunks)
+	}
+	k.chunks = chunks
+	err := k.log.Write(epoch, chunks)
+	if err == nil && len(chunks) > 0 && !k.unsynced {
+		k.unsynced, k.noted, k.unsyncedAt = true, false, time.Now()
+	}
+	clear(chunks)
+	if err == nil && k.config.Fsync == FsyncAlways {
+		err = k.sync()
+	}
+	if err == nil && k.slots != nil {
+		k.markDurable()
+	}
+	for i := range k.buffers {
+		k.buffers[i].wrote(k)
+	}
+	if err != nil {
+		return err
+	}
+	k.release(epoch)
+	return k.syncDue()
+}
+
+// wrote forgets what the writer had taken, and gives back what was pinned for it.
+func (b *buffer) wrote(k *Keyspace) {
+	h := &b.spare
+	size := int64(len(h.bytes))
+	for i := range h.values {
+		size += int64(h.values[i].pinned.Len())
+		k.store.Release(h.values[i].pinned.Token())
+	}
+	h.clear()
+	k.logWritten.Add(size)
+	b.pending.Add(-size)
+}
+
+// markDurable notes up to where the slots of the written epoch are durable.
+func (k *Keyspace) markDurable() {
+	for i := range k.buffers {
+		for _, stamp := range k.buffers[i].spare.stamps {
+			s := &k.slots[stamp&slotMask]
+			if seq := stamp >> slotBits; seq > s.durable.Load() {
+				s.durable.Store(seq)
+			}
+		}
+	}
+}
+
+// release lets go whoever waits for epoch.
+func (k *Keyspace) release(epoch effectlog.Epoch) {
+	k.released.Store(uint64(epoch))
+	if k.config.Passed != nil {
+		k.config.Passed()
+	}
+}
+
+// syncDue is fsync=everysec's.
+func (k *Keyspace) syncDue() error {
+	if !k.unsynced || k.config.Fsync != FsyncEverySecond || time.Since(k.unsyncedAt) < syncEvery {
+		return nil
+	}
+	return k.sync()
+}
+
+func (k *Keyspace) sync() error {
+	if !k.unsynced {
+		return nil
+	}
+	begun := time.Now()
+	if err := k.log.Sync(); err != nil {
+		return err
+	}
+	k.unsynced = false
+	k.durable.Store(uint64(k.log.Durable()))
+	k.syncs.note(time.Since(begun))
+	return nil
+}
+
+// finish writes what there is, and closes the log. The loops have stopped.
+func (k *Keyspace) finish() error {
+	err := k.write()
+	if err == nil {
+		err = k.sync()
+	}
+	return errors.Join(err, k.log.Close())
+}
+
+// fail ends the log: nothing is released any more. The first error is kept.
+func (k *Keyspace) fail(err error) {
+	k.failOnce.Do(func() {
+		k.failure = err
+		close(k.failed)
+	})
+}
+
+// Failed is closed when the log cannot be written any more: no reply that waits will
+// go, and whoever runs the server must end it. Err says why.
+func (k *Keyspace) Failed() <-chan struct{} { return k.failed }
+
+// Err is why Failed was closed.
+func (k *Keyspace) Err() error {
+	select {
+	case <-k.failed:
+		return k.failure
+	default:
+		return nil
+	}
+}
+
+// onWriter has the writer's goroutine run f, and waits for it.
+func (k *Keyspace) onWriter(f func() error) error {
+	result := make(chan error, 1)
+	select {
+	case k.requests <- func() { result <- f() }:
+		return <-result
+	case <-k.done:
+		return errors.Join(ErrClosed, k.Err())
+	}
+}
