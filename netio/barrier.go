@@ -16,6 +16,11 @@ import "github.com/pandabeardb/panda/wire"
 // Both are sequentially consistent, so that one of them sees the other: no
 // connection waits for a number that was reached before it began to wait.
 
+// passMax is how many connections one call of Passed lets go on: as many as a batch
+// of events has, about 1 ms of writes. The others have their turn behind the
+// events that came meanwhile.
+const passMax = 256
+
 // bar has c wait if the barrier that out is to wait for has not been passed. It
 // reports whether c waits.
 func (l *Core) bar(c *Conn, out *wire.Out) bool {
@@ -51,21 +56,28 @@ func (l *Core) unbar(c *Conn) {
 }
 
 // Passed is to be called after the barrier's number has grown: what waited for
-// it is written, in the order in which it began to wait. What the connections
-// do next they do in a turn of the ready list, so that a crowd that waited for one
-// number delays the others by its writes only.
+// it is written. What the connections do next they do in a turn of the ready list,
+// so that a crowd that waited for one number delays the others by passMax writes only.
 func (l *Core) Passed() {
 	l.passing, l.barred = l.barred, l.passing[:0]
+	left := passMax
 	for i, c := range l.passing {
-		l.passing[i] = nil
 		switch {
 		case c.flags&gone != 0:
-		case l.passed(c.out.Barrier):
-			l.pass(c)
-		default:
+		case !l.passed(c.out.Barrier):
 			l.barred = append(l.barred, c)
+		case left == 0:
+			l.barred = append(l.barred, l.passing[i:]...)
+			clear(l.passing)
+			l.passMore = true
+			l.host.Ready()
+			return
+		default:
+			left--
+			l.pass(c)
 		}
 	}
+	clear(l.passing)
 }
 
 // pass writes what c held, and has it go on.

@@ -97,6 +97,7 @@ type Core struct {
 	parked   []*Conn // those that Resume looks after, and some that are no longer parked
 	barred   []*Conn // those that Passed looks after, and some that are gone
 	passing  []*Conn // barred's other half, while Passed runs
+	passMore bool    // RunReady goes on with Passed
 	idleScan int     // where in conns the next tick looks
 	stopping bool
 	leaving  bool // connections end with their next reply (leave.go)
@@ -188,6 +189,10 @@ func (l *Core) RunReady() {
 		case c.flags&stalled == 0:
 			l.turnAside(c, 1)
 		}
+	}
+	if l.passMore {
+		l.passMore = false
+		l.Passed()
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 // toys opens toys that share a ledger.
 func toys(t testing.TB, perTurn int) (func(wire.Peer) wire.Session, *ledger) {
-	l := newLedger(8 << 20)
+	l := newLedger()
 	t.Cleanup(func() {
 		if err := l.err(); err != nil {
 			t.Error(err)

@@ -97,7 +97,7 @@ func TestPipelineNeverRead(t *testing.T) {
 
 func TestQuitOnSockets(t *testing.T) {
 	_, addr := serve(t, netio.Config{}, openToys(20))
-	ledger := newLedger(8 << 20)
+	ledger := newLedger()
 	pipeline := strings.Repeat("echo some reply\n", 20_000)
 	for name, script := range map[string]string{
 		"pipeline": pipeline + "quit\n",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -83,3 +84,42 @@ func TestOneLoopIsWokenToAccept(t *testing.T) {
 		}
 	}
 }
+
+// TestBarredOnTheReadyList: TLS has put a connection there whose parked session
+// has said something meanwhile that must wait.
+func TestBarredOnTheReadyList(t *testing.T) {
+	s := &waiter{}
+	h := &canned{records: []byte("abcdef"), each: 1}
+	core := NewCore(h, CoreConfig{Clock: still{}, Barrier: new(atomic.Uint64)})
+	c := core.Add(0, s, false)
+	core.Event(c, Readable)
+	core.Event(c, Readable) // noted
+	core.queue(c)
+	core.RunReady()
+	if s.fed != 1 || h.written > 0 {
+		t.Errorf("fed %d times, %d bytes written while barred", s.fed, h.written)
+	}
+	core.barrier.Store(1)
+	core.Passed()
+	if h.written != 1 {
+		t.Errorf("%d bytes written", h.written)
+	}
+	core.RunReady() // what was put off
+	core.Abort()
+	if s.fed < 2 || core.Counts.Barred.Load() != 0 {
+		t.Errorf("fed %d times in all, %d are barred", s.fed, core.Counts.Barred.Load())
+	}
+}
+
+// waiter answers each input with a byte that waits for its number.
+type waiter struct{ fed int }
+
+func (s *waiter) Feed(in []byte, out *wire.Out) (int, wire.Next) {
+	s.fed++
+	out.Buf = append(out.Buf, 'w')
+	out.Barrier = uint64(s.fed)
+	return len(in), wire.More
+}
+func (*waiter) Body(v [][]byte) [][]byte        { return v }
+func (*waiter) Filled(int, *wire.Out) wire.Next { return wire.More }
+func (*waiter) Close(wire.Reason)               {}

@@ -61,7 +61,7 @@ func dialTLS(t *testing.T, addr string, config *tls.Config) *tls.Conn {
 
 func TestTLSOnSockets(t *testing.T) {
 	s, secure, plain := serveTLS(t, netio.Config{}, openToys(20))
-	memory := newLedger(8 << 20)
+	memory := newLedger()
 	body := strings.Repeat("0123456789abcdef", 5<<20/16)
 	script := fmt.Sprintf("echo a\nput %d\n%sbig 3000000\necho b\nquit\n", len(body), body)
 	var all sync.WaitGroup
@@ -267,7 +267,7 @@ func TestTLSSlowReaders(t *testing.T) {
 	if t.Logf("%d bytes for each", n/readers); n > most {
 		t.Errorf("%d readers who do not read take %d bytes, want %d at most", readers, n, most)
 	}
-	rest := make([]byte, len(expected(script, newLedger(8<<20)))-10_000)
+	rest := make([]byte, len(expected(script, newLedger()))-10_000)
 	if _, err := io.ReadFull(slow[0], rest); err != nil {
 		t.Error(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 //	big N       answers N bytes from where they lie, in two pieces
 //	after N     answers its own line once the barrier has come to N
 //	wait N      is taken once the barrier has come to N, and answers nothing
+//	hold N      has the answers of put wait until the barrier has come to N
 //	quit        closes
 //
 // It yields after perTurn commands, and stops when its output is full.
@@ -34,7 +36,9 @@ type toy struct {
 	fulls   int
 	yields  int
 	ran     int    // commands
+	said    int    // bytes answered
 	waited  uint64 // the last number that a wait waited for
+	hold    uint64 // what answers of put wait for
 
 	body []byte // of a put in progress
 	got  int
@@ -47,13 +51,16 @@ type ledger struct {
 	released map[uint64]int
 }
 
-func newLedger(size int) *ledger {
-	l := &ledger{memory: make([]byte, size), released: map[uint64]int{}}
-	for n := copy(l.memory, "The quick brown fox, 23"); n < size; n *= 2 {
-		copy(l.memory[n:], l.memory[:n])
+func newLedger() *ledger { return &ledger{memory: pinnable(), released: map[uint64]int{}} }
+
+// pinnable is what all toys answer from, which nobody changes.
+var pinnable = sync.OnceValue(func() []byte {
+	memory := make([]byte, 8<<20)
+	for n := copy(memory, "The quick brown fox, 23"); n < len(memory); n *= 2 {
+		copy(memory[n:], memory[:n])
 	}
-	return l
-}
+	return memory
+})
 
 // Release implements wire.Releaser.
 func (l *ledger) Release(token uint64) { l.released[token]++ }
@@ -72,6 +79,8 @@ func (l *ledger) err() error {
 }
 
 func (s *toy) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
+	before := out.Len()
+	defer func() { s.said += out.Len() - before }()
 	for commands := 0; n < len(in); {
 		if s.got < len(s.body) {
 			k := copy(s.body[s.got:], in[n:])
@@ -123,6 +132,8 @@ func (s *toy) run(line string, out *wire.Out) wire.Next {
 	case "after":
 		out.Buf = append(append(out.Buf, line...), '\n')
 		out.Barrier = max(out.Barrier, uint64(size))
+	case "hold":
+		s.hold = uint64(size)
 	case "quit":
 		return wire.Close
 	case "cut":
@@ -151,6 +162,7 @@ func (s *toy) waits(line string, out *wire.Out) bool {
 func (s *toy) take(n int, out *wire.Out) {
 	if s.got += n; s.got == len(s.body) {
 		out.Buf = append(out.Buf, stored(s.body)...)
+		out.Barrier = max(out.Barrier, s.hold)
 		s.body, s.got = nil, 0
 	}
 }
@@ -167,7 +179,9 @@ func (s *toy) Body(v [][]byte) [][]byte {
 }
 
 func (s *toy) Filled(n int, out *wire.Out) wire.Next {
+	before := out.Len()
 	s.take(n, out)
+	s.said += out.Len() - before
 	return wire.More
 }
 
@@ -197,6 +211,8 @@ func expected(script string, l *ledger) string {
 			out.WriteString(line + "\n")
 		case "quit":
 			return out.String()
+		case "cut":
+			return out.String() + "go\n"
 		}
 	}
 	return out.String()
@@ -239,7 +255,7 @@ func heapNow() int64 {
 
 // openToys opens toys with a ledger each, since loops run side by side.
 func openToys(perTurn int) func(int, wire.Peer) wire.Session {
-	memory := newLedger(8 << 20).memory // now, so that it is not what a test sees the heap grow by
+	memory := pinnable() // now, so that it is not what a test sees the heap grow by
 	return func(int, wire.Peer) wire.Session {
 		return &toy{perTurn: perTurn, pinned: &ledger{memory: memory, released: map[uint64]int{}}}
 	}

@@ -21,6 +21,7 @@ type model struct {
 	out   *Out
 	want  []byte // all that was queued
 	done  int    // bytes of want that were written
+	after uint64 // the barrier of what waits
 	owner *owner
 	ends  []int // by token: where in want the piece ends
 }
@@ -58,6 +59,9 @@ func (m *model) check() {
 	waits := m.want[m.done:]
 	if m.out.Len() != len(waits) {
 		m.t.Fatalf("Len %d, want %d", m.out.Len(), len(waits))
+	}
+	if m.out.Barrier != m.after {
+		m.t.Fatalf("Barrier %d, want %d", m.out.Barrier, m.after)
 	}
 	if got := bytes.Join(m.out.AppendVectors(nil, vectorsAll), nil); !bytes.Equal(got, waits) {
 		m.t.Fatalf("waiting %q, want %q", got, waits)
@@ -199,6 +203,37 @@ func TestDrop(t *testing.T) {
 	}
 }
 
+// TestBarrier: it goes with the bytes, ends with the last of them, and never sinks before.
+func TestBarrier(t *testing.T) {
+	want := func(what string, o *Out, number uint64) {
+		t.Helper()
+		if o.Barrier != number {
+			t.Errorf("%s: barrier %d, want %d", what, o.Barrier, number)
+		}
+	}
+	for _, shape := range shapes {
+		for _, before := range []uint64{0, 3, 9} {
+			kept, m := &Out{Barrier: before}, build(t, shape)
+			m.out.Barrier = 5
+			m.out.Rewind(m.out.Mark())
+			want("after Rewind", m.out, 5)
+			if len(m.want) > 1 {
+				m.out.Advance(1)
+				want("after a part", m.out, 5)
+			}
+			m.out.MoveTo(kept)
+			want("moved away", m.out, 0)
+			want("moved", kept, max(before, 5))
+			kept.Advance(kept.Len())
+			want("after all", kept, 0)
+		}
+		m := build(t, shape)
+		m.out.Barrier = 5
+		m.out.Drop()
+		want("dropped", m.out, 0)
+	}
+}
+
 func TestVectorLimit(t *testing.T) {
 	m := build(t, "ab[pq]c[r][st]d")
 	for limit := range 8 {
@@ -282,15 +317,22 @@ func FuzzOut(f *testing.F) {
 			size := int(b >> 3)
 			text := fmt.Sprintf("%0*d", size, i)[:size]
 			switch b & 7 {
-			case 0, 1:
+			case 0:
+				m.after = max(m.after, uint64(size))
+				m.out.Barrier = max(m.out.Barrier, uint64(size))
+			case 1:
 				m.own(text)
 			case 2, 3:
 				m.pin(text)
 			case 4, 5:
+				if size >= m.out.Len() {
+					m.after = 0
+				}
 				m.advance(min(size, m.out.Len()))
 			case 6:
-				moved := new(Out)
+				moved := &Out{Barrier: uint64(size) / 2}
 				m.out.MoveTo(moved)
+				m.after = max(m.after, uint64(size)/2)
 				m.out = moved
 			case 7:
 				mark := m.out.Mark()
