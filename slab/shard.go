@@ -82,6 +82,9 @@ func (h *Handle) Lock(k *Key) Locked {
 	return Locked{h: h, sh: sh, k: *k}
 }
 
+// Slot is the slot of the key that was locked.
+func (l *Locked) Slot() uint16 { return l.k.Slot }
+
 // Key is the key that was locked, borrowed as Lock's is.
 func (l *Locked) Key() []byte { return l.k.Bytes }
 

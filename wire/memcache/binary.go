@@ -114,6 +114,10 @@ func (w *worker) serve(s *session) progress {
 		w.answer(binary.Invalid)
 		return closing
 	}
+	if w.behind(s, row.flags) {
+		w.unread = binary.HeaderLen + int(w.asked.ExtrasLen) + int(w.asked.KeyLen)
+		return full
+	}
 	return row.run(w, s, row.command)
 }
 

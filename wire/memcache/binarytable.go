@@ -47,13 +47,18 @@ type packetEntry struct {
 	run      func(w *worker, s *session, c *binary.Command) progress
 	command  *binary.Command
 	stranger bool
+	flags    flag // of the text command
 }
 
 func newPackets() (entries [256]packetEntry) {
 	for i := range packetTable {
 		row := &packetTable[i]
+		flags := flag(0)
+		if text := lookup([]byte(row.text)); text != nil {
+			flags = text.flags
+		}
 		for _, o := range row.variants() {
-			entries[o] = packetEntry{row.run, o.Command(), row.stranger}
+			entries[o] = packetEntry{row.run, o.Command(), row.stranger, flags}
 		}
 	}
 	return entries

@@ -215,6 +215,9 @@ type Env struct {
 	// Certificates are TLS's; nil: there is no TLS.
 	Certificates *Certificates
 
+	// Durable is what keeps the store; nil: nothing does.
+	Durable *Durability
+
 	// SampleKeys asks for HotKeys. Config.DumpDisabled forbids them.
 	SampleKeys bool
 

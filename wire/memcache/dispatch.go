@@ -26,6 +26,9 @@ func (w *worker) command(s *session, line []byte, n int) progress {
 	if r == nil || r.flags&admin != 0 {
 		return w.newUnknown(s, line)
 	}
+	if w.behind(s, r.flags) {
+		return w.comeAgain()
+	}
 	if r.flags&lines != 0 {
 		w.request.Hold(line)
 		return r.run(w, s)
@@ -44,6 +47,9 @@ func (w *worker) newUnknown(s *session, line []byte) progress {
 	req.Parse(line)
 	w.noteNoreply()
 	if r := w.known(req.Token(0)); r != nil && r.flags&admin != 0 {
+		if w.behind(s, r.flags) {
+			return w.comeAgain()
+		}
 		return r.run(w, s)
 	}
 	if req.Len() > 1 && bytes.HasPrefix(req.Last(), []byte(httpVersion)) {
@@ -65,6 +71,8 @@ func (w *worker) oldCommand(s *session, line []byte) progress {
 	switch {
 	case r == nil:
 		return w.oldUnknown(line)
+	case w.behind(s, r.flags):
+		return w.comeAgain()
 	case r.flags&lines != 0:
 		w.request.Hold(line)
 		return r.run(w, s)

@@ -34,6 +34,10 @@ func (w *worker) flush(exptime int64) {
 	w.walked()
 	w.server.flush(exptime, w.now)
 	w.flushing = w.server.flushDue(w.now)
+	if w.log != nil {
+		w.server.keepState()
+		w.log.ObserveAll()
+	}
 }
 
 // flush plans a flush_all, or does it. memcached's clock has seconds only: one
@@ -80,6 +84,7 @@ func (s *Server) flushDue(nowMS int64) (covered bool) {
 	}
 	if s.flushSecond.CompareAndSwap(second, noFlush) {
 		s.env.Store.FlushAll()
+		s.keepState()
 	}
 	return false
 }

@@ -81,6 +81,9 @@ func New(config Config, env Env) (*Server, error) {
 	for i := range env.Loops {
 		w := newWorker(s, env.Store.Handle(i))
 		w.loop = i
+		if d := env.Durable; d != nil {
+			w.log, w.observes = d.Loop(i), d.Observes
+		}
 		if env.SampleKeys && !config.DumpDisabled {
 			w.hot, w.hotWait = newHotKeys(i), 0
 		}
@@ -132,6 +135,8 @@ type worker struct {
 	// Of the turn that runs, see turn.go.
 	out      *wire.Out
 	now      int64
+	log      Log  // nil: the store is not kept
+	observes bool // log wants to know what requests see
 	requests int
 	work     int
 	start    int
@@ -184,6 +189,9 @@ func (w *worker) find(l *slab.Locked) (slab.Item, bool) {
 	if found != slab.Hit || w.flushing {
 		it, found = w.absent(l, it, found)
 	}
+	if w.observes {
+		w.observe(l, it, found)
+	}
 	if w.trace.streams&streamFetchers != 0 {
 		w.traceFetch(l.Key(), it, found)
 	}
@@ -195,7 +203,10 @@ func (w *worker) find(l *slab.Locked) (slab.Item, bool) {
 func (w *worker) findAgain(l *slab.Locked) (slab.Item, slab.Lookup) {
 	it, found := l.Find(w.now)
 	if found != slab.Hit || w.flushing {
-		return w.absent(l, it, found)
+		it, found = w.absent(l, it, found)
+	}
+	if w.observes {
+		w.observe(l, it, found)
 	}
 	return it, found
 }

@@ -11,13 +11,14 @@ import (
 type flag uint16
 
 const (
-	lines flag = 1 << iota // takes the raw line: any number of keys, no tokens
-	admin                  // in the new dialect looked up after all others: leading spaces are allowed, noreply is seen
-	old                    // only in the old dialect
-	debug                  // only with relaxed_privileges
-	data                   // a data block follows
-	later                  // not all of it works yet
-	hot                    // found by its first four bytes, see shortcuts
+	lines   flag = 1 << iota // takes the raw line: any number of keys, no tokens
+	admin                    // in the new dialect looked up after all others: leading spaces are allowed, noreply is seen
+	old                      // only in the old dialect
+	debug                    // only with relaxed_privileges
+	data                     // a data block follows
+	later                    // not all of it works yet
+	hot                      // found by its first four bytes, see shortcuts
+	changes                  // waits while the log is behind, see worker.behind
 )
 
 // row is a command.
@@ -38,30 +39,30 @@ type row struct {
 var table = [...]row{
 	{"get", getPlain, 2, 0, 2, lines | hot, "values of keys"},
 	{"gets", getCAS, 2, 0, 2, lines, "values and CAS tokens of keys"},
-	{"gat", getTouch, 2, 0, 3, lines, "values of keys, with a new expiry"},
-	{"gats", getTouchCAS, 2, 0, 3, lines, "values and CAS tokens of keys, with a new expiry"},
+	{"gat", getTouch, 2, 0, 3, lines | changes, "values of keys, with a new expiry"},
+	{"gats", getTouchCAS, 2, 0, 3, lines | changes, "values and CAS tokens of keys, with a new expiry"},
 	{"bget", getAncient, 2, 0, 0, lines | old, "an old name of get (1.6.18 only)"},
-	{"set", storeSet, 5, 6, 5, data | hot, "store"},
-	{"add", storeAdd, 5, 6, 5, data, "store a key that is absent"},
-	{"replace", storeReplace, 5, 6, 5, data, "store a key that is present"},
-	{"append", storeAppend, 5, 6, 5, data, "add to the end of a value"},
-	{"prepend", storePrepend, 5, 6, 5, data, "add to the front of a value"},
-	{"cas", storeCAS, 6, 7, 5, data, "store if the CAS token still holds"},
-	{"delete", deleteKey, 2, 4, 2, 0, "remove a key"},
-	{"incr", increment, 3, 4, 3, 0, "add to a number, modulo 2^64"},
-	{"decr", decrement, 3, 4, 3, 0, "subtract from a number, down to 0"},
-	{"touch", touch, 3, 4, 3, 0, "new expiry"},
+	{"set", storeSet, 5, 6, 5, data | hot | changes, "store"},
+	{"add", storeAdd, 5, 6, 5, data | changes, "store a key that is absent"},
+	{"replace", storeReplace, 5, 6, 5, data | changes, "store a key that is present"},
+	{"append", storeAppend, 5, 6, 5, data | changes, "add to the end of a value"},
+	{"prepend", storePrepend, 5, 6, 5, data | changes, "add to the front of a value"},
+	{"cas", storeCAS, 6, 7, 5, data | changes, "store if the CAS token still holds"},
+	{"delete", deleteKey, 2, 4, 2, changes, "remove a key"},
+	{"incr", increment, 3, 4, 3, changes, "add to a number, modulo 2^64"},
+	{"decr", decrement, 3, 4, 3, changes, "subtract from a number, down to 0"},
+	{"touch", touch, 3, 4, 3, changes, "new expiry"},
 	{"mg", metaGet, 2, 0, 2, hot, "meta get, flags b c C f h k l O q s t u v E N R T"},
-	{"ms", metaSet, 2, 0, 3, data | hot, "meta set, flags b c C E F I k O q s T M N"},
-	{"md", metaDelete, 2, 0, 2, 0, "meta delete, flags b C E I k O q T x"},
-	{"ma", metaArithmetic, 2, 0, 2, 0, "meta arithmetic, flags b C E N J D T M O q t c v k"},
+	{"ms", metaSet, 2, 0, 3, data | hot | changes, "meta set, flags b c C E F I k O q s T M N"},
+	{"md", metaDelete, 2, 0, 2, changes, "meta delete, flags b C E I k O q T x"},
+	{"ma", metaArithmetic, 2, 0, 2, changes, "meta arithmetic, flags b C E N J D T M O q t c v k"},
 	{"me", metaDebug, 0, 0, 2, 0, "what is known about an item"},
 	{"mn", metaNoop, 0, 0, 0, 0, "answers MN"},
 	{"version", version, 0, 0, 0, 0, "the version whose replies we give"},
 	{"quit", quit, 0, 0, 0, 0, "close the connection"},
 	{"stats", stats, 0, 0, 0, 0, "statistics: general, items, slabs, sizes, cachedump, conns, settings, detail, reset"},
 	{"watch", watch, 0, 0, 0, 0, "lines of what happens: fetchers, mutations, evictions, connevents, deletions; others stay silent"},
-	{"flush_all", flushAll, 1, 3, 0, admin, "everything becomes absent, now or later"},
+	{"flush_all", flushAll, 1, 3, 0, admin | changes, "everything becomes absent, now or later"},
 	{"verbosity", verbosity, 2, 3, 0, admin, "how much is logged"},
 	{"shutdown", shutdown, 0, 0, 0, admin, "stop the server (with -A)"},
 	{"cache_memlimit", cacheMemlimit, 2, 3, 0, admin, "change the memory limit"},

@@ -40,6 +40,9 @@ func (w *worker) beginTurn(out *wire.Out) {
 func (w *worker) endTurn() {
 	w.publish()
 	w.handle.PublishStats()
+	if w.log != nil {
+		w.endLog()
+	}
 	if w.trace.streams != 0 {
 		w.traceEnd()
 	}

@@ -45,6 +45,9 @@ func (s *session) startWalk(walk *itemWalk) progress {
 func (s *session) walkOn() (n int, p progress) {
 	w, walk := s.worker, s.walk
 	w.encoding = walk.encoding
+	if w.observes {
+		w.log.ObserveAll()
+	}
 	for {
 		w.work -= walkWork
 		done := w.handle.Walk(&walk.at, w.now, walkBuckets, func(it slab.Item) bool { return walk.visit(walk, it) })
