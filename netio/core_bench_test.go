@@ -2,6 +2,7 @@ package netio_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pandabeardb/panda/netio"
@@ -20,5 +21,23 @@ func BenchmarkCore(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		core.Event(c, netio.Readable)
+	}
+}
+
+// BenchmarkBarred is the same for a reply that waits for the barrier, which is
+// passed at once.
+func BenchmarkBarred(b *testing.B) {
+	h := &replay{in: []byte("request\n")}
+	barrier := new(atomic.Uint64)
+	core := netio.NewCore(h, netio.CoreConfig{Clock: frozen{}, Barrier: barrier})
+	c := core.Add(7, &numbered{reply: strings.Repeat("r", 100)}, true)
+	b.ReportAllocs()
+	for b.Loop() {
+		core.Event(c, netio.Readable)
+		barrier.Add(1)
+		core.Passed()
+	}
+	if n := core.Counts.BytesWritten.Load(); n < int64(100*b.N) {
+		b.Fatalf("%d bytes were answered", n)
 	}
 }

@@ -466,3 +466,36 @@ func TestNoAllocationsOnSockets(t *testing.T) {
 		t.Errorf("%d allocations in 2,000 requests", n)
 	}
 }
+
+// TestPassedAllocatesNothing: neither the loop nor whoever moves the barrier.
+func TestPassedAllocatesNothing(t *testing.T) {
+	alloctest.SkipUnderRace(t)
+	j := newJournal()
+	s, addr := serve(t, netio.Config{Loops: 1, TickEvery: time.Hour, Barrier: &j.durable}, j.open)
+	a, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := rawDial(t, a.Port)
+	request, reply := []byte("line\n"), make([]byte, 64)
+	rounds := func(n int) {
+		for range n {
+			if _, err := unix.Write(fd, request); err != nil {
+				t.Fatal(err)
+			}
+			<-j.more
+			j.sync(s)
+			if got, err := unix.Read(fd, reply); err != nil || got < 2 {
+				t.Fatalf("%q, %v", reply[:max(got, 0)], err)
+			}
+		}
+	}
+	rounds(100)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	rounds(2000)
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > 50 { // the runtime's own, now and then
+		t.Errorf("%d allocations in 2,000 replies that waited", n)
+	}
+}

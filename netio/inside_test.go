@@ -111,15 +111,68 @@ func TestBarredOnTheReadyList(t *testing.T) {
 	}
 }
 
+// TestBarrierMovesDuringPass: the number grows while the loop writes what waited for
+// the one before. The task that runs has looked at who waits for it already.
+func TestBarrierMovesDuringPass(t *testing.T) {
+	barrier := new(atomic.Uint64)
+	s, err := New(Config{Loops: 1, Barrier: barrier})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	l := s.loops[0]
+	move := func() {
+		barrier.Add(1)
+		s.Passed()
+	}
+	if move(); len(l.poller.tasks) > 0 {
+		t.Error("a loop on which nothing waits was woken")
+	}
+	var peers [2]int
+	for i, w := range []*waiter{{before: 2}, {before: 1, closed: move}} { // the first waits for 3, the second for 2
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers[i] = fds[1]
+		s.conns.Add(1)
+		l.add(&accepted{fd: fds[0], from: &listener{network: "unix", open: func(int, wire.Peer) wire.Session { return w }}})
+		if _, err := unix.Write(fds[1], []byte("a")); err != nil {
+			t.Fatal(err)
+		}
+		l.event(fds[0], Readable)
+	}
+	defer unix.Close(peers[0])
+	if n := l.core.Counts.Barred.Load(); n != 2 {
+		t.Fatalf("%d are barred", n)
+	}
+	unix.Close(peers[1]) // so that writing to it ends its session
+	move()
+	l.poller.runTasks()
+	l.poller.runTasks()
+	if n, err := unix.Read(peers[0], make([]byte, 10)); n != 1 || err != nil {
+		t.Errorf("%d bytes, %v: the reply waits for ever", n, err)
+	}
+	l.core.Abort()
+}
+
 // waiter answers each input with a byte that waits for its number.
-type waiter struct{ fed int }
+type waiter struct {
+	before int // numbers that others have had
+	fed    int
+	closed func() // nil: nothing
+}
 
 func (s *waiter) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	s.fed++
 	out.Buf = append(out.Buf, 'w')
-	out.Barrier = uint64(s.fed)
+	out.Barrier = uint64(s.before + s.fed)
 	return len(in), wire.More
 }
 func (*waiter) Body(v [][]byte) [][]byte        { return v }
 func (*waiter) Filled(int, *wire.Out) wire.Next { return wire.More }
-func (*waiter) Close(wire.Reason)               {}
+func (s *waiter) Close(wire.Reason) {
+	if s.closed != nil {
+		s.closed()
+	}
+}
