@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/pandabeardb/panda/appliance/admin"
 	"github.com/pandabeardb/panda/appliance/config"
+	"github.com/pandabeardb/panda/disk/keyspace"
 	"github.com/pandabeardb/panda/netio"
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
@@ -33,6 +35,8 @@ type Node struct {
 	log      *slog.Logger
 	level    *slog.LevelVar
 	store    *slab.Store
+	keyspace *keyspace.Keyspace // nil: nothing is kept
+	passing  atomic.Pointer[passer]
 	memcache *memcache.Server
 	net      *netio.Server
 	tls      *certificates
@@ -68,7 +72,11 @@ func newNode(ctx context.Context, c config.Config, log *slog.Logger, level *slog
 	if err := n.openStore(startedMS); err != nil {
 		return nil, err
 	}
-	if err := n.assemble(ctx, startedMS); err != nil {
+	err = n.openKeyspace()
+	if err == nil {
+		err = n.assemble(ctx, startedMS)
+	}
+	if err != nil {
 		n.putBackAtEnd()
 		return nil, errors.Join(err, n.closeStore())
 	}
@@ -88,10 +96,13 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		TickEvery:    tickEvery,
 		Tick:         n.tick,
 		Log:          n.log,
+		Barrier:      n.barrier(),
 	})
 	if err != nil {
 		return err
 	}
+	server := passer(n.net)
+	n.passing.Store(&server)
 	env := memcache.Env{
 		Store:        n.store,
 		Loops:        c.Loops,
@@ -103,7 +114,8 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		SetVerbosity: n.setVerbosity,
 		Certificates: n.refresher(),
 		SampleKeys:   c.Admin != "",
-		Restored:     n.store.Restart().State,
+		Restored:     n.keptState(),
+		Durable:      n.durability(),
 		StartedAtMS:  startedMS,
 		PID:          os.Getpid(),
 	}

@@ -91,9 +91,9 @@ func (n *Node) putBackAtEnd() {
 
 // closeStore gives the memory back. No loop runs any more.
 func (n *Node) closeStore() error {
-	var err error
+	err := n.closeKeyspace()
 	if n.saves {
-		err = n.save()
+		err = errors.Join(err, n.save())
 	}
 	return errors.Join(err, n.store.Close())
 }

@@ -61,6 +61,7 @@ type process struct {
 	stderr  io.Writer
 	signals chan os.Signal
 	control *control // nil: none
+	failed  error    // why the node ends although nobody asked it to; nil: somebody did
 }
 
 // start makes the process serve. Its error is for the user, the code for who waits.
@@ -202,6 +203,10 @@ func (p *process) wait() (handedOver bool) {
 		graceful, reason := false, "the shutdown command"
 		select {
 		case graceful = <-p.node.shutdown:
+		case <-p.node.persistFailed():
+			p.failed = p.node.keyspace.Err()
+			p.log.Error("[persist] the keyspace cannot be kept any more, and the node ends: replies that wait for the disk are not given", "error", p.failed)
+			return false
 		case r := <-p.control.requested():
 			s, over := p.upgrade(r)
 			if s == nil {
@@ -271,7 +276,7 @@ func (p *process) stop() int {
 				n.log.Info("stopped", "uptime", time.Since(n.started).Round(time.Millisecond).String(), "items", items,
 					"connections", transport.CurrentConnections, "connections_total", transport.TotalConnections)
 			}
-			if errors.Is(err, ErrSave) {
+			if errors.Is(err, ErrSave) || errors.Is(err, ErrPersist) || p.failed != nil {
 				return config.ExitFailure
 			}
 			return config.ExitOK

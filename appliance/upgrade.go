@@ -311,7 +311,7 @@ func (l *launch) again(sockets []*givenSocket, waiting syscall.Signal) error {
 
 // awaitMemory is the successor's part with a memory file: it asks for it.
 func (p *process) awaitMemory() error {
-	if p.config.MemoryFile == "" || !p.launch.parent.inUpgrade() {
+	if !exclusive(&p.config) || !p.launch.parent.inUpgrade() {
 		return nil
 	}
 	p.launch.parent.say(sayMemory)

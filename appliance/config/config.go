@@ -47,6 +47,7 @@ type Config struct {
 	NeedsUser  bool   // memcached's rule: root must say -u
 	Daemon     bool   // -d
 	MemoryFile string // -e; "": none
+	Persist    Persist
 	PIDFile    string // -P
 	LockMemory bool   // -k
 	CoreDumps  bool   // -r

@@ -8,6 +8,7 @@ import (
 // sections say what the settings with a dot in their name are about.
 var sections = map[string]string{
 	"memory":   "The store, which all protocols share.",
+	"persist":  "What survives the process, see docs/durability.md.",
 	"memcache": "The memcache protocol.",
 	"tls":      "TLS of the memcache protocol.",
 	"log":      "The log, on stderr.",

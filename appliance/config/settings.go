@@ -52,6 +52,8 @@ var settings = []setting{
 		reason: "a file on a disk is slower than memory: it belongs to a tmpfs or to persistent memory",
 		set:    func(p *parser, v value) error { p.c.MemoryFile = v.text; return nil }},
 
+	persistSettings[0], persistSettings[1], persistSettings[2], persistSettings[3], persistSettings[4], persistSettings[5],
+
 	{name: "memcache.listen", kind: list, initial: "localhost", flag: "listen", short: "l",
 		help:   "Addresses to serve memcache at: host, host:port, [v6], [v6]:port; \"*\" is all. [] is none.",
 		reason: "loopback only: without authentication, who reaches the port can read and write everything",
@@ -340,6 +342,9 @@ func (p *parser) finishServe() error {
 		if exit := check(); exit != nil {
 			return exit
 		}
+	}
+	if err := p.finishPersist(); err != nil {
+		return err
 	}
 	p.finishSettings()
 	return nil

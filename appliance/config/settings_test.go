@@ -61,7 +61,9 @@ func TestEverySettingIsApplied(t *testing.T) {
 		"memcache.sasl": "true", "memcache.auth_file": "a", "tls.enabled": "true", "tls.certificate": "c", "tls.key": "k",
 		"tls.key_format": "der", "tls.client_certificates": "required", "tls.authorities": "a", "tls.ciphers": "c",
 		"tls.min_version": "1.3", "tls.session_cache": "true",
-		"log.level": "debug", "log.format": "text", "admin.address": "[::1]:0",
+		"persist.mode": "log", "persist.fsync": "always", "persist.folder": "d", "persist.snapshot_every": "1h", "persist.snapshot_after": "1GB",
+		"persist.salvage": "true",
+		"log.level":       "debug", "log.format": "text", "admin.address": "[::1]:0",
 	}
 	plain, _ := Serve(Settings{})
 	for i := range settings {
@@ -78,6 +80,22 @@ func TestEverySettingIsApplied(t *testing.T) {
 	}
 	if len(other) != len(settings) {
 		t.Errorf("%d settings, %d in this list", len(settings), len(other))
+	}
+}
+
+// TestPersistConflicts: what cannot be kept together is refused by name.
+func TestPersistConflicts(t *testing.T) {
+	for text, want := range map[string]string{
+		"persist.mode = \"log\"\nmemory.file = \"m\"":                                   "memory.file and persist.mode",
+		"persist.mode = \"log\"\npersist.folder = \"\"":                                 "persist.folder is empty",
+		"persist.mode = \"log\"\npersist.fsync = \"always\"\nmemcache.udp_port = 11211": "memcache.udp_port cannot do",
+		"persist.mode = \"log\"\nmemcache.udp_port = 11211":                             "",
+		"persist.fsync = \"always\"\nmemcache.udp_port = 11211":                         "",
+	} {
+		_, exit := read(text)
+		if (exit != nil) != (want != "") || exit != nil && !strings.Contains(exit.Stderr, want) {
+			t.Errorf("%q: %v, want %q", text, exit, want)
+		}
 	}
 }
 

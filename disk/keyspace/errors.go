@@ -1,6 +1,11 @@
 package keyspace
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/pandabeardb/panda/disk/effectlog"
+	"github.com/pandabeardb/panda/disk/snapshot"
+)
 
 // Errors of Open.
 var (
@@ -13,6 +18,13 @@ var (
 	// ErrMissing: a snapshot is missing that the log goes on from.
 	ErrMissing = errors.New("keyspace: the log begins later than the newest snapshot ends")
 )
+
+// IsDamage reports whether an error of Open says that a file is damaged.
+func IsDamage(err error) bool {
+	var log *effectlog.DamageError
+	var file *snapshot.DamageError
+	return errors.As(err, &log) || errors.As(err, &file)
+}
 
 // Errors of Snapshot and Close.
 var (

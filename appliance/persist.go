@@ -1,0 +1,161 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/pandabeardb/panda/appliance/config"
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/keyspace"
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire/memcache"
+)
+
+// ErrPersist: the data folder cannot be used.
+var ErrPersist = errors.New("[persist] the data folder cannot be used")
+
+// recoveryProgressEvery is how often recovery says how far it is.
+const recoveryProgressEvery = time.Second
+
+var persistModes = map[string]keyspace.Mode{"snapshot": keyspace.ModeSnapshot, "log": keyspace.ModeLog}
+
+var persistFsyncs = map[string]keyspace.Fsync{
+	"always": keyspace.FsyncAlways, "everysec": keyspace.FsyncEverySecond, "no": keyspace.FsyncNo,
+}
+
+// openKeyspace recovers what the data folder has, if there is to be one.
+func (n *Node) openKeyspace() error {
+	p := &n.config.Persist
+	if !p.On() {
+		return nil
+	}
+	disk, err := dio.Folder(p.Folder)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPersist, err)
+	}
+	c := keyspace.Config{
+		Disk: disk, Mode: persistModes[p.Mode], Fsync: persistFsyncs[p.Fsync], Loops: n.config.Loops,
+		SnapshotBytes: p.SnapshotBytes, SnapshotEvery: p.SnapshotEvery,
+		Passed:   n.passed,
+		Progress: recoveryProgress(n.log),
+		Note:     n.persistNote,
+	}
+	if p.Salvage {
+		c.Salvage = func(damage error) { n.log.Error("[persist] damage: what is whole is used", "error", damage) }
+	}
+	if n.keyspace, err = keyspace.Open(c, n.store); err != nil {
+		return fmt.Errorf("%w: %s: %w%s", ErrPersist, p.Folder, err, persistHint(err))
+	}
+	r := n.keyspace.Recovery()
+	n.log.Info("[persist] the keyspace goes on as it was kept", "folder", p.Folder, "items", n.store.Stats().Items,
+		"snapshot", r.Snapshot, "snapshot_records", r.SnapshotRecords, "log_records", r.LogRecords, "log_bytes", r.LogBytes,
+		"took", r.Took.Round(time.Millisecond).String())
+	if r.Torn != nil {
+		n.log.Warn("[persist] the log ended in an interrupted write, which nobody was told of as done", "at", r.Torn)
+	}
+	if r.Evicted > 0 {
+		n.log.Warn("[persist] the memory limit is too small for what was kept: items were evicted", "items", r.Evicted)
+	}
+	return nil
+}
+
+// persistHint is what an operator can do about an error.
+func persistHint(err error) string {
+	switch {
+	case errors.Is(err, dio.ErrInUse):
+		return " (another node uses it)"
+	case errors.Is(err, keyspace.ErrMemory):
+		return " (raise memory.limit, or allow memory.evictions)"
+	case keyspace.IsDamage(err):
+		return " (persist.salvage = true begins with what is whole; copy the folder before)"
+	}
+	return ""
+}
+
+// recoveryProgress logs how far recovery is.
+func recoveryProgress(log *slog.Logger) func(done, total int64) {
+	said := time.Now()
+	return func(done, total int64) {
+		if time.Since(said) >= recoveryProgressEvery {
+			said = time.Now()
+			log.Info("[persist] recovering", "bytes", done, "of", total, "percent", 100*done/max(total, 1))
+		}
+	}
+}
+
+// persistNote logs what the keyspace says.
+func (n *Node) persistNote(note keyspace.Note) {
+	if note.Err != nil {
+		n.log.Error("[persist] "+note.Text, "error", note.Err)
+		return
+	}
+	n.log.Info("[persist] " + note.Text)
+}
+
+// passed is called by the log's writer, also before there are loops.
+func (n *Node) passed() {
+	if server := n.passing.Load(); server != nil {
+		(*server).Passed()
+	}
+}
+
+// passer is a netio.Server.
+type passer interface{ Passed() }
+
+// barrier is what replies wait for, nil without a log.
+func (n *Node) barrier() *atomic.Uint64 {
+	if n.keyspace == nil || !n.keyspace.Logs() {
+		return nil
+	}
+	return n.keyspace.Released()
+}
+
+// durability is what sessions know of the keyspace.
+func (n *Node) durability() *memcache.Durability {
+	k := n.keyspace
+	if k == nil || !k.Logs() {
+		return nil
+	}
+	return &memcache.Durability{
+		Loop:     func(loop int) memcache.Log { return k.Loop(loop) },
+		Observes: n.config.Persist.Fsync == "always",
+		SetState: func(state []byte) { k.SetState(memcacheState, state) },
+	}
+}
+
+// memcacheState is the name under which the protocol's state is kept.
+const memcacheState = "memcache"
+
+// keptState is what sessions want back after a restart, of either kind.
+func (n *Node) keptState() []slab.Field {
+	if n.keyspace != nil {
+		return memcache.KeptState(n.keyspace.State(memcacheState))
+	}
+	return n.store.Restart().State
+}
+
+// persistFailed is closed when the keyspace cannot be kept any more; nil: never.
+func (n *Node) persistFailed() <-chan struct{} {
+	if n.keyspace == nil {
+		return nil
+	}
+	return n.keyspace.Failed()
+}
+
+// closeKeyspace makes all durable. No loop runs any more.
+func (n *Node) closeKeyspace() error {
+	if n.keyspace == nil {
+		return nil
+	}
+	if err := n.keyspace.Close(); err != nil {
+		n.log.Error("[persist] the keyspace was not closed in order", "error", err)
+		return fmt.Errorf("%w: %w", ErrPersist, err)
+	}
+	return nil
+}
+
+// exclusive reports whether the node has something that only one process can have.
+func exclusive(c *config.Config) bool { return c.MemoryFile != "" || c.Persist.On() }
