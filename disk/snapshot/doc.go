@@ -59,9 +59,9 @@
 //
 // # Limits
 //
-// Appended at once: 8 MiB, or one record. A Writer has 3 MiB of memory; a reader 4 MiB
-// for each of up to 8 checkers and two more, and the largest frame: 1 MiB, or what was
-// appended at once.
+// Appended at once: 8 MiB, or one record. A Writer has 3 MiB of memory; a reader 5 MiB
+// for each of up to 8 checkers and three more (25 MiB with 2 processors), 1 MiB, and the
+// largest frame if that is more than 1 MiB, which is what was appended at once.
 //
 // # Tests
 //

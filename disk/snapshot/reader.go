@@ -35,8 +35,13 @@ const (
 	checkersMax = 8 // they check 10 GB/s, more than a disk reads
 	// spanBytes is read at once: one call for which the kernel keeps a disk busy.
 	spanBytes = 4 << 20
-	// spansAhead: one is read, and one waits, beside those that are checked.
-	spansAhead = 2
+	// carryBytes is what a frame of the usual size, that two spans share, takes.
+	carryBytes = stageBytes
+	// loaders read at a time: while one waits for a processor, which the checkers keep
+	// busy, the disk has something to do for another.
+	loaders = 2
+	// spansAhead: those that are read, and one that is scanned, beside those that are checked.
+	spansAhead = loaders + 1
 )
 
 // Read visits the records of the snapshot name, in batches that come in any order, one
@@ -79,18 +84,25 @@ type Frame struct {
 
 // A span is a part of the file in memory, and the frames that are whole in it.
 type span struct {
-	buffer []byte // of spanBytes
-	bytes  []byte // buffer, or larger
+	buffer []byte // of carryBytes and spanBytes, or one frame
+	bytes  []byte // the part of it that is in use
 	offset int64  // of bytes in the file
-	size   int    // up to where the next span begins
-	large  bool   // bytes are not in buffer
+	size   int    // of the frames, up to where the next span's begin
+	large  bool   // a frame that is larger than carryBytes has it alone
 	frames []Frame
 	damage []*DamageError // between frames
 	err    error          // of visit, when Parallel
 }
 
-// reader reads one file. A goroutine scans it for frames, some check them, and the
-// caller's visits them and gives the spans back. All end when the spans have come by.
+// loader is a goroutine that reads. Nobody gets ahead of the others: nobody could go on
+// if it had all spans.
+type loader struct {
+	loaded chan *span // without room
+	err    error      // of the disk, when loaded is closed
+}
+
+// reader reads one file. Goroutines read it, one looks for frames, some check them, and
+// the caller's visits them and gives the spans back. All end when the spans have come by.
 type reader struct {
 	file    dio.File
 	name    string
@@ -101,11 +113,13 @@ type reader struct {
 	damaged bool // some damage was reported
 	done    int64
 	size    int64
+	carry   int // what of a span's buffer is for the beginning of a frame
 
-	free    chan *span // spans that nobody has
+	free    chan *span // those that nobody has; all have room in it, and in the next two
 	found   chan *span
 	checked chan *span
-	large   chan []byte  // the buffer of frames larger than a span's: one at a time
+	large   chan *span // the one for large frames
+	loaders [loaders]loader
 	active  atomic.Int32 // checkers
 	stopped atomic.Bool  // the rest need not be read
 
@@ -134,8 +148,10 @@ func read(disk dio.FS, name string, options ReadOptions, visit func(*Frame) erro
 		}
 		r.release(s)
 	}
-	if err == nil {
-		err = r.scan.err
+	for i := range r.loaders {
+		if err == nil {
+			err = r.loaders[i].err
+		}
 	}
 	if err == nil {
 		err = r.compare()
@@ -204,15 +220,23 @@ func (r *reader) readTrailer(offset int64) (*Trailer, error) {
 func (r *reader) start() {
 	count := r.options.Checkers + spansAhead
 	r.free = make(chan *span, count)
-	r.found = make(chan *span, count)
-	r.checked = make(chan *span, count)
-	r.large = make(chan []byte, 1)
-	r.large <- nil
-	bytes := int(min(spanBytes, max(r.end, 2*dio.BlockSize)-dio.BlockSize))
+	r.found = make(chan *span, count+1)
+	r.checked = make(chan *span, count+1)
+	r.large = make(chan *span, 1)
+	r.large <- &span{large: true}
+	bytes := int(min(max(r.end-dio.BlockSize, 0), spanBytes+1))
+	if bytes > spanBytes { // there are frames that two spans share
+		r.carry = carryBytes
+		bytes = carryBytes + spanBytes
+	}
 	for range count {
 		r.free <- &span{buffer: dio.Aligned(bytes)}
 	}
 	r.active.Store(int32(r.options.Checkers))
+	for i := range r.loaders {
+		r.loaders[i].loaded = make(chan *span)
+		go r.load(i)
+	}
 	go r.run()
 	for range r.options.Checkers {
 		go r.runChecks()
@@ -221,11 +245,12 @@ func (r *reader) start() {
 
 // release gives a span's memory back to those that read.
 func (r *reader) release(s *span) {
+	*s = span{buffer: s.buffer, large: s.large, frames: s.frames[:0]}
 	if s.large {
-		r.large <- s.bytes[:cap(s.bytes)]
+		r.large <- s
+	} else {
+		r.free <- s
 	}
-	*s = span{buffer: s.buffer, frames: s.frames[:0]}
-	r.free <- s
 }
 
 // take reports and visits what is in a span.
@@ -283,6 +308,23 @@ func (r *reader) report(err error) error {
 	r.damaged = true
 	r.options.Salvage(damage)
 	return nil
+}
+
+// load reads every so many-th span of the file, from the i-th on.
+func (r *reader) load(i int) {
+	l := &r.loaders[i]
+	defer close(l.loaded)
+	for offset := dio.BlockSize + int64(i)*spanBytes; offset < r.end && !r.stopped.Load(); offset += loaders * spanBytes {
+		s := <-r.free
+		n := int(min(spanBytes, r.end-offset))
+		s.offset = offset
+		s.bytes = s.buffer[r.carry:][:n]
+		if l.err = r.read(s, s.bytes, offset); l.err != nil {
+			r.stopped.Store(true)
+			return
+		}
+		l.loaded <- s
+	}
 }
 
 // read fills b from offset on. Salvaging, what cannot be read is zero, and damage.

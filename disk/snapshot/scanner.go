@@ -17,7 +17,10 @@ type scanner struct {
 	known    bool     // the identity is
 	trailer  *Trailer // that was not in its place
 	lost     bool     // behind damage, no frame has been found yet
-	err      error    // of the disk
+
+	rest  []byte // the beginning of a frame, from the span before
+	large *span  // of a frame that is larger than a span
+	have  int    // bytes of it
 
 	number  uint64 // of the next frame
 	records uint64 // before it
@@ -39,51 +42,70 @@ func (c *scanner) believe(identity uint64) { c.identity, c.known = identity, tru
 // run finds the frames, span by span.
 func (r *reader) run() {
 	defer close(r.found)
-	offset := int64(dio.BlockSize)
-	var rest []byte // the beginning of a frame, in the memory of the span before
-	for offset < r.end && !r.stopped.Load() {
-		s := <-r.free
-		goes := false
-		goes, r.scan.err = r.fill(s, offset, rest)
-		offset += int64(s.size)
-		rest = s.bytes[s.size:]
+	c := &r.scan
+	c.rest = make([]byte, 0, r.carry)
+	for i := 0; !r.stopped.Load(); i++ {
+		s, ok := <-r.loaders[i%loaders].loaded
+		if !ok {
+			break
+		}
+		if c.large != nil {
+			r.extend(s)
+		}
+		if n := len(c.rest); n > 0 {
+			s.bytes = s.buffer[r.carry-n:][:n+len(s.bytes)]
+			s.offset -= int64(n)
+			copy(s.bytes, c.rest)
+			c.rest = c.rest[:0]
+		}
+		r.keepRest(s, r.split(s))
 		r.found <- s
-		if !goes || r.scan.err != nil {
-			return
+	}
+	for i := range r.loaders { // those that are stopped hand over what they have
+		for s := range r.loaders[i].loaded {
+			r.free <- s
 		}
 	}
 }
 
-// fill reads a span that begins with rest, at offset, and finds its frames. It says
-// whether to go on.
-func (r *reader) fill(s *span, offset int64, rest []byte) (goes bool, err error) {
-	s.offset = offset
-	s.bytes = s.buffer[:min(int64(len(s.buffer)), r.end-offset)]
-	n := copy(s.bytes, rest)
-	if err := r.read(s, s.bytes[n:], offset+int64(n)); err != nil {
-		return false, err
+// keepRest keeps the beginning of a frame that is not whole in s, and takes need bytes.
+func (r *reader) keepRest(s *span, need int) {
+	c := &r.scan
+	rest := s.bytes[s.size:]
+	switch {
+	case need == 0:
+		return
+	case need <= r.carry:
+		c.rest = append(c.rest, rest...)
+		return
 	}
-	need, goes := r.split(s)
-	if s.size > 0 || !goes {
-		return goes, nil
+	c.large = <-r.large
+	if len(c.large.buffer) < need {
+		c.large.buffer = nil // first it is the collector's
+		c.large.buffer = make([]byte, need)
 	}
-	large := <-r.large
-	if len(large) < need {
-		large = dio.Aligned(need)
-	}
-	s.large = true
-	n = copy(large, s.bytes)
-	s.bytes = large[:need]
-	if err := r.read(s, s.bytes[n:], offset+int64(n)); err != nil {
-		return false, err
-	}
-	_, goes = r.split(s)
-	return goes, nil
+	c.large.offset = s.offset + int64(s.size)
+	c.large.bytes = c.large.buffer[:need]
+	c.have = copy(c.large.bytes, rest)
 }
 
-// split finds the frames that are whole in s. If the first is not, s.size is zero, and
-// need what it takes.
-func (r *reader) split(s *span) (need int, goes bool) {
+// extend adds to the frame that is larger than a span what s has of it.
+func (r *reader) extend(s *span) {
+	c := &r.scan
+	n := copy(c.large.bytes[c.have:], s.bytes)
+	c.have += n
+	s.bytes = s.bytes[n:]
+	s.offset += int64(n)
+	if c.have == len(c.large.bytes) {
+		r.split(c.large)
+		r.found <- c.large
+		c.large = nil
+	}
+}
+
+// split finds the frames that are whole in s. What follows them, if there is anything,
+// is the beginning of one that takes need bytes.
+func (r *reader) split(s *span) (need int) {
 	for s.size < len(s.bytes) {
 		rest := s.bytes[s.size:]
 		offset := s.offset + int64(s.size)
@@ -93,20 +115,20 @@ func (r *reader) split(s *span) (need int, goes bool) {
 		}
 		if err != nil {
 			if !r.lose(s, offset, err) {
-				return 0, false
+				return 0
 			}
 			s.size += dio.BlockSize
 			continue
 		}
 		if need = int(padded(int64(f.size))); need > len(rest) {
-			return need, true
+			return need
 		}
 		if !r.place(s, &f, offset) {
-			return 0, false
+			return 0
 		}
 		s.size += need
 	}
-	return 0, true
+	return 0
 }
 
 // lose notes damage where a frame should be, and says whether to look for the next.
@@ -115,7 +137,16 @@ func (r *reader) lose(s *span, offset int64, err error) bool {
 		s.damage = append(s.damage, r.at(offset, -1, err))
 	}
 	r.scan.lost = true
-	return r.options.Salvage != nil && !laterVersion(err)
+	return !r.ends(err)
+}
+
+// ends has the rest not read, if the damage err ends Read.
+func (r *reader) ends(err error) bool {
+	if r.options.Salvage != nil && !laterVersion(err) {
+		return false
+	}
+	r.stopped.Store(true)
+	return true
 }
 
 // place takes a frame that is whole in s, and says whether to go on: it is the one
@@ -131,8 +162,9 @@ func (r *reader) place(s *span, f *frame, offset int64) bool {
 		return r.lose(s, offset, ErrFrame)
 	}
 	if due := f.number == c.number && f.first == c.records; !due && (!c.lost || f.number < c.number) {
-		s.damage = append(s.damage, r.at(offset, -1, fmt.Errorf("%w: frame %d, where %d is due", ErrOrder, f.number, c.number)))
-		if r.options.Salvage == nil {
+		err := fmt.Errorf("%w: frame %d, where %d is due", ErrOrder, f.number, c.number)
+		s.damage = append(s.damage, r.at(offset, -1, err))
+		if r.ends(err) {
 			return false
 		}
 	}
