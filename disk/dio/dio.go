@@ -10,7 +10,7 @@ import (
 // of the logical block of every disk in use (512 and 4,096 bytes).
 const BlockSize = 4096
 
-// Mode says how a file is opened. Every file is read and written.
+// Mode says how a file is opened: to be read and written, unless ReadOnly says else.
 type Mode uint8
 
 const (
@@ -20,6 +20,8 @@ const (
 	New
 	// Direct bypasses the page cache where that is possible.
 	Direct
+	// ReadOnly refuses to write (syscall.EBADF): another process may have the file.
+	ReadOnly
 )
 
 // An FS is one folder. Names are relative to it and separated by slashes; the

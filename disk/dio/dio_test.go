@@ -35,6 +35,7 @@ func course(t *testing.T, open func(*testing.T) dio.FS) {
 	for name, test := range map[string]func(*testing.T, dio.FS){
 		"names": testNames, "modes": testModes, "bytes": testBytes, "vectors": testVectors,
 		"direct": testDirect, "sizes": testSizes, "lock": testLock, "closed": testClosed,
+		"read only": testReadOnly,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -83,6 +84,23 @@ func testModes(t *testing.T, disk dio.FS) {
 		t.Error("a folder was opened as a file")
 	}
 	wantIs(t, disk.MakeFolder("a"), fs.ErrExist)
+}
+
+func testReadOnly(t *testing.T, disk dio.FS) {
+	write(t, disk, "a", "text")
+	for _, mode := range []dio.Mode{dio.ReadOnly, dio.ReadOnly | dio.Direct} {
+		f := openFile(t, disk, "a", mode)
+		b := dio.Aligned(dio.BlockSize)
+		if n, err := f.ReadAt(b, 0); string(b[:n]) != "text" || err != io.EOF {
+			t.Errorf("%q, %v", b[:n], err)
+		}
+		wantIs(t, second(f.WriteAt(b, 0)), syscall.EBADF)
+		wantIs(t, second(f.WriteVec([][]byte{b}, 0)), syscall.EBADF)
+		wantIs(t, f.Truncate(0), syscall.EBADF)
+		wantIs(t, f.Allocate(0, 1), syscall.EBADF)
+		wantIs(t, f.Sync(), syscall.EBADF)
+	}
+	wantBytes(t, openFile(t, disk, "a", 0), 0, "text")
 }
 
 func testBytes(t *testing.T, disk dio.FS) {

@@ -18,7 +18,10 @@ const (
 )
 
 // folder is the kernel's FS.
-type folder struct{ root string }
+type folder struct {
+	root     string
+	readOnly bool
+}
 
 // Folder makes the folder root, if it is not there, and is its FS.
 func Folder(root string) (FS, error) {
@@ -30,10 +33,42 @@ func Folder(root string) (FS, error) {
 		return nil, err
 	}
 	// The folder itself must be there after a crash, too.
-	if err := (folder{filepath.Dir(root)}).SyncFolder("."); err != nil && !errors.Is(err, fs.ErrPermission) {
+	if err := (folder{root: filepath.Dir(root)}).SyncFolder("."); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
-	return folder{root}, nil
+	return folder{root: root}, nil
+}
+
+// ReadOnlyFolder is the FS of a folder that must be there, which another process may
+// use meanwhile: every file is opened with ReadOnly, and all that would change
+// something is refused with syscall.EROFS.
+func ReadOnlyFolder(root string) (FS, error) {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(root)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: root, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return folder{root: root, readOnly: true}, nil
+}
+
+// refused is the error of what would change a folder that is only read.
+func refused(operation, path string) error {
+	return &fs.PathError{Op: operation, Path: path, Err: syscall.EROFS}
+}
+
+// writable is path, for what changes the folder.
+func (d folder) writable(operation, name string) (string, error) {
+	path, err := d.path(operation, name)
+	if err == nil && d.readOnly {
+		err = refused(operation, path)
+	}
+	return path, err
 }
 
 // path is where name is; a name that leads out of the folder is refused.
@@ -50,6 +85,12 @@ func (d folder) Open(name string, mode Mode) (File, error) {
 		return nil, err
 	}
 	flags := os.O_RDWR
+	if mode&ReadOnly != 0 || d.readOnly {
+		flags = os.O_RDONLY
+	}
+	if d.readOnly && mode&(Create|New) != 0 {
+		return nil, refused("open", path)
+	}
 	if mode&(Create|New) != 0 {
 		flags |= os.O_CREATE
 	}
@@ -69,15 +110,15 @@ func (d folder) Open(name string, mode Mode) (File, error) {
 		return nil, err
 	}
 	aligned := mode&Direct != 0
-	return &diskFile{File: f, aligned: aligned, direct: aligned && bypassCache(f)}, nil
+	return &diskFile{File: f, aligned: aligned, direct: aligned && bypassCache(f), reads: flags == os.O_RDONLY}, nil
 }
 
 func (d folder) Rename(source, target string) error {
-	from, err := d.path("rename", source)
+	from, err := d.writable("rename", source)
 	if err != nil {
 		return err
 	}
-	to, err := d.path("rename", target)
+	to, err := d.writable("rename", target)
 	if err != nil {
 		return err
 	}
@@ -85,7 +126,7 @@ func (d folder) Rename(source, target string) error {
 }
 
 func (d folder) Remove(name string) error {
-	path, err := d.path("remove", name)
+	path, err := d.writable("remove", name)
 	if err != nil {
 		return err
 	}
@@ -93,7 +134,7 @@ func (d folder) Remove(name string) error {
 }
 
 func (d folder) MakeFolder(name string) error {
-	path, err := d.path("mkdir", name)
+	path, err := d.writable("mkdir", name)
 	if err != nil {
 		return err
 	}
@@ -130,7 +171,7 @@ func (d folder) List(name string) ([]fs.FileInfo, error) {
 }
 
 func (d folder) SyncFolder(name string) error {
-	path, err := d.path("sync", name)
+	path, err := d.writable("sync", name)
 	if err != nil {
 		return err
 	}
@@ -143,7 +184,7 @@ func (d folder) SyncFolder(name string) error {
 }
 
 func (d folder) Lock(name string) (io.Closer, error) {
-	path, err := d.path("lock", name)
+	path, err := d.writable("lock", name)
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +212,7 @@ type diskFile struct {
 	*os.File
 	aligned bool         // the caller asked for direct I/O
 	direct  bool         // and has it
+	reads   bool         // and nothing else
 	open    sync.RWMutex // read: the descriptor is in use; written: it is closed
 	syncing sync.Mutex   // the kernel tells one Sync of a failure, and no other
 	failed  atomic.Pointer[error]
@@ -190,8 +232,11 @@ func (f *diskFile) refuse(operation string, write bool, p []byte, offset int64) 
 	return nil
 }
 
-// afterSync refuses what writes after a Sync that failed.
+// afterSync refuses what writes after a Sync that failed, and to a file that is only read.
 func (f *diskFile) afterSync(write bool) error {
+	if write && f.reads {
+		return syscall.EBADF
+	}
 	if first := f.failed.Load(); write && first != nil {
 		return errors.Join(ErrSyncFailed, *first)
 	}

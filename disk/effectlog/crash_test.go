@@ -3,36 +3,52 @@ package effectlog
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/pandabeardb/panda/disk/dio/diotest"
 	"github.com/pandabeardb/panda/internal/invariant"
 )
 
-const crashEpochs = 40 // with a rotation
+const crashEpochs = 40 // with rotations
 
-// A session writes, syncs now and then, and closes. It says what it was promised to be
-// durable.
-func session(disk *diotest.FS, tail *Tail, every int) (durable Epoch, err error) {
-	durable = tail.Epoch
-	w, err := NewWriter(disk, ".", tail, Options{SegmentBytes: segmentBytesMin})
+// promised is what a session was told.
+type promised struct {
+	durable   Epoch
+	forgotten Epoch // a snapshot has it
+}
+
+// A session writes, syncs now and then, forgets, and closes.
+func session(disk *diotest.FS, tail *Tail, every int, options Options) (p promised, err error) {
+	p.durable = tail.Epoch
+	w, err := NewWriter(disk, ".", tail, options)
+	if err != nil {
+		return p, err
+	}
 	for epoch := tail.Epoch + 1; err == nil && epoch <= tail.Epoch+crashEpochs; epoch++ {
-		err = w.Write(epoch, []Chunk{chunk(epoch, recordsOf(epoch))})
+		err = w.Write(epoch, chunksOf(epoch))
 		if err == nil && int(epoch)%every == 0 {
 			err = w.Sync()
 		}
-		durable = w.Durable()
+		if err == nil && int(epoch)%every == 3 {
+			err = w.Flush()
+		}
+		p.durable = w.Durable()
 		if err == nil && int(epoch)%every == 1 {
 			err = w.Note()
 		}
+		if err == nil && epoch%8 == 0 {
+			p.forgotten = p.durable / 2
+			err = w.Forget(p.forgotten)
+		}
+	}
+	if closeErr := w.Close(); err == nil {
+		err = closeErr
 	}
 	if err == nil {
-		err = w.Close()
+		p.durable = w.Durable()
 	}
-	if err == nil {
-		durable = w.Durable()
-	}
-	return durable, err
+	return p, err
 }
 
 // The writer dies at each of its calls, and the machine with it, tearing what was not
@@ -43,56 +59,71 @@ func TestCrash(t *testing.T) {
 	if testing.Short() || invariant.On {
 		stride = 7 // the race detector makes it 100 s, and there is one goroutine
 	}
-	for _, every := range []int{1, 7} { // always, and now and then
-		whole := diotest.New()
-		if _, err := session(whole, &Tail{}, every); err != nil {
-			t.Fatal(err)
+	overwrite, beside := small, small
+	overwrite.Overwrite = true
+	beside.inline = false // calls are in no certain order
+	for name, kind := range map[string]struct {
+		every, stride int
+		options       Options
+	}{
+		"always": {1, 1, small}, "now and then": {7, 1, small},
+		"overwriting": {2, 3, overwrite}, "a goroutine": {1, 5, beside},
+	} {
+		t.Run(name, func(t *testing.T) { crashes(t, kind.every, kind.stride*stride, kind.options) })
+	}
+}
+
+func crashes(t *testing.T, every, stride int, options Options) {
+	whole := diotest.New()
+	if _, err := session(whole, &Tail{}, every, options); err != nil {
+		t.Fatal(err)
+	}
+	calls := whole.Calls()
+	for n := 1; n <= calls; n += stride {
+		disk := diotest.New()
+		disk.StopAt(n)
+		p, err := session(disk, &Tail{}, every, options)
+		if !errors.Is(err, diotest.ErrStopped) && (options.inline || err != nil) {
+			t.Fatalf("stopped at %d of %d: %v", n, calls, err)
 		}
-		for n := 1; n <= whole.Calls(); n += stride {
-			disk := diotest.New()
-			disk.StopAt(n)
-			durable, err := session(disk, &Tail{}, every)
-			if !errors.Is(err, diotest.ErrStopped) {
-				t.Fatalf("stopped at %d: %v", n, err)
-			}
-			for _, tear := range diotest.Tears(uint64(n)) {
-				if err := recovers(disk, tear, durable, n%5 == 0); err != nil {
-					t.Fatalf("synced every %d, stopped at call %d, %s: %v", every, n, tear.Name, err)
-				}
+		for _, tear := range diotest.Tears(uint64(n)) {
+			if err := recovers(disk, tear, p, n%5 == 0); err != nil {
+				t.Fatalf("synced every %d, stopped at call %d, %s: %v", every, n, tear.Name, err)
 			}
 		}
 	}
 }
 
 // recovers crashes the disk, and mends and prolongs the log.
-func recovers(disk *diotest.FS, tear diotest.Tear, durable Epoch, twice bool) error {
+func recovers(disk *diotest.FS, tear diotest.Tear, p promised, twice bool) error {
 	after := disk.Crash(tear)
-	tail, last, err := readAll(after, ReadOptions{})
+	tail, last, err := readAll(after, ReadOptions{After: p.forgotten})
 	if err != nil {
 		return err
 	}
-	if last < durable {
-		return fmt.Errorf("up to %d, although %d was durable", last, durable)
+	if last < lastOf(p.durable) {
+		return fmt.Errorf("up to %d, although %d was durable", last, p.durable)
 	}
 	if twice {
-		if err := recoversTwice(after, tear, tail); err != nil {
+		if err := recoversTwice(after, tear, tail, p.forgotten); err != nil {
 			return err
 		}
 	}
-	return prolongs(after, tail)
+	return prolongs(after, tail, p.forgotten)
 }
 
 // recoversTwice dies at each call of Repair and of the first epochs after it.
-func recoversTwice(disk *diotest.FS, tear diotest.Tear, tail *Tail) error {
+func recoversTwice(disk *diotest.FS, tear diotest.Tear, tail *Tail, forgotten Epoch) error {
 	none := diotest.Tears(0)[2] // kept: a copy
 	for n := 1; ; n++ {
 		again := disk.Crash(none)
 		again.StopAt(n)
 		itsTail := *tail
+		itsTail.segments, itsTail.blank = slices.Clone(tail.segments), slices.Clone(tail.blank)
 		err := Repair(again, ".", &itsTail)
 		if err == nil {
 			var w *Writer
-			if w, err = NewWriter(again, ".", &itsTail, Options{SegmentBytes: segmentBytesMin}); err == nil {
+			if w, err = NewWriter(again, ".", &itsTail, small); err == nil {
 				err = writeEpochs(w, itsTail.Epoch+1, itsTail.Epoch+2)
 			}
 		}
@@ -103,24 +134,24 @@ func recoversTwice(disk *diotest.FS, tear diotest.Tear, tail *Tail) error {
 			return err
 		}
 		crashed := again.Crash(tear)
-		found, last, err := readAll(crashed, ReadOptions{})
+		found, last, err := readAll(crashed, ReadOptions{After: forgotten})
 		if err != nil || last < tail.Epoch {
 			return fmt.Errorf("after a second crash at call %d: up to %d of %d, %w", n, last, tail.Epoch, err)
 		}
-		if err := prolongs(crashed, found); err != nil {
+		if err := prolongs(crashed, found, forgotten); err != nil {
 			return fmt.Errorf("after a second crash at call %d: %w", n, err)
 		}
 	}
 }
 
 // prolongs mends the log, writes to it, and reads it all.
-func prolongs(disk *diotest.FS, tail *Tail) error {
+func prolongs(disk *diotest.FS, tail *Tail, forgotten Epoch) error {
 	for range 2 { // the second time there is nothing to do
 		if err := Repair(disk, ".", tail); err != nil {
 			return err
 		}
 	}
-	w, err := NewWriter(disk, ".", tail, Options{SegmentBytes: segmentBytesMin})
+	w, err := NewWriter(disk, ".", tail, small)
 	if err != nil {
 		return err
 	}
@@ -133,8 +164,8 @@ func prolongs(disk *diotest.FS, tail *Tail) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	end, last, err := readAll(disk, ReadOptions{})
-	if err == nil && (last != tail.Epoch+3 || end.Torn != nil) {
+	end, last, err := readAll(disk, ReadOptions{After: forgotten})
+	if err == nil && (last != lastOf(tail.Epoch+3) || end.Torn != nil) {
 		err = fmt.Errorf("prolonged to %d, up to %d, torn: %v", tail.Epoch+3, last, end.Torn)
 	}
 	return err

@@ -3,28 +3,31 @@
 //
 // # Where it sits
 //
-// The engine of a durable keyspace gives a Writer what the loops have collected, and
-// plays Read's batches back at the next start. It calls disk/dio.
+// disk/keyspace gives a Writer what the loops have collected, and plays Read's batches
+// back at the next start. It calls disk/dio.
 //
 // # Types
 //
-//   - Record: one effect, the state after it. AppendRecord, ParseRecord: its codec;
-//     Peek, ParseChecked: for what Read has checked. AppendMark, Marks: of a flush all.
+//   - Record: one effect, the state after it. AppendRecord, ParseRecord: its codec.
 //   - Writer: appends epochs, makes them durable, begins segments and forgets them.
 //   - Read: visits the log; Tail: where it ends; Repair: ends it there for good.
+//   - Inspect: tells what is in the files, also of a log that is in use.
 //   - DamageError: the file, the offset and the record that cannot be believed.
 //
 // # Ownership
 //
-// A Writer has one goroutine, and borrows chunks until Write returns. A Batch is its
-// visitor's until the visitor returns.
+// A Writer has one user, and borrows chunks until Write returns; its keeper, a goroutine
+// that Close ends, makes and removes files. Read and Inspect read ahead on goroutines of
+// theirs, and visit on the caller's; a Batch is its visitor's until he returns.
 //
 // # Invariants
 //
-//  1. What Read visits is whole epochs, all of them up to Tail.Epoch, in order.
+//  1. What Read visits is whole epochs, all of them up to Tail.Epoch, in order. A frame
+//     of several epochs is visited whole, or not at all.
 //  2. Every epoch that Durable has named is among them.
-//  3. Only the last segment may have a torn end: segments are ended durably before
-//     the next is made, and Repair ends the last before a Writer goes on.
+//  3. Only the last segment may have a torn end: a segment's end is durable before
+//     anything is written to the next, and Repair ends the last before a Writer goes
+//     on. What is only a head behind the last is a segment made ahead, and no damage.
 //  4. An epoch stands in one segment. Within an epoch, effects of one slot may stand
 //     in any order: their stamps tell it.
 //  5. A place that is not whole is torn only if nothing behind it was written when more
@@ -36,13 +39,14 @@
 // Numbers are little-endian. A segment, <serial>.log:
 //
 //	block   4096   magic "PNDALOG1", CRC-32C of the rest 4, version 4, serial 8,
-//	               identity 8, first epoch 8, zeros
+//	               identity 8, first epoch 8 (or less), zeros
 //	frames         each from a multiple of 4096 on, zeros behind its records
 //	zeros          what is allocated and not written
 //
 //	frame     64   magic "PNDFRAM1", CRC-32C of the rest 4, bytes of records 4, identity
-//	               of the segment 8, epoch 8, durable epoch 8, records 4, flags 4 (1: the
-//	               epoch ends, 2: the segment ends, 4: only a note of what is durable), zeros 16
+//	               of the segment 8, last epoch 8, durable epoch 8, records 4, flags 4 (1:
+//	               the last epoch ends, 2: the segment ends, 4: only a note of what is
+//	               durable), first epoch 8 (that of the frame before, plus 1), zeros 8
 //	records
 //
 //	record     4   CRC-32C of the rest
@@ -57,14 +61,13 @@
 //	               those that fields has
 //	               key, value
 //
-//	flush all      its value is marks of 8, slot sequence << 14 | slot, one for each slot
-//	               concerned, in the order of the slots: what has no later stamp is absent
-//	state          its key names a protocol ("memcache"), whose own encoding the value is
+// marks.go has the value of a flush all. The key of a state names a protocol.
 //
 // # Limits
 //
-// A value of 1 GiB; a frame of 8 MiB unless one record is larger, which is also what a
-// reader keeps in memory, beside an epoch of several frames.
+// A value of 1 GiB. 1 MiB of epochs wait in memory for Flush or Sync; a frame of one
+// epoch has 8 MiB unless one record is larger. A reader keeps 20 MiB, a frame that is
+// larger, and an epoch of several frames.
 //
 // # Tests
 //

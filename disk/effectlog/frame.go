@@ -32,8 +32,9 @@ const (
 type frame struct {
 	size    uint32 // of the records, in bytes
 	segment uint64 // the segment's identity
-	epoch   Epoch
-	durable Epoch // the last epoch known to be durable when this was written
+	first   Epoch  // what no frame before this one covers: epochs from here on
+	epoch   Epoch  // and up to here; those without effects count, too
+	durable Epoch  // the last epoch known to be durable when this was written
 	records uint32
 	flags   uint32
 }
@@ -53,6 +54,7 @@ func (f *frame) put(dst []byte) {
 	binary.LittleEndian.PutUint64(dst[32:], uint64(f.durable))
 	binary.LittleEndian.PutUint32(dst[40:], f.records)
 	binary.LittleEndian.PutUint32(dst[44:], f.flags)
+	binary.LittleEndian.PutUint64(dst[48:], uint64(f.first))
 	binary.LittleEndian.PutUint32(dst[8:], crc32.Checksum(dst[12:frameHead], castagnoli))
 }
 
@@ -79,11 +81,12 @@ func parseHead(src []byte) (f frame, err error) {
 		durable: Epoch(binary.LittleEndian.Uint64(src[32:])),
 		records: binary.LittleEndian.Uint32(src[40:]),
 		flags:   binary.LittleEndian.Uint32(src[44:]),
+		first:   Epoch(binary.LittleEndian.Uint64(src[48:])),
 	}
 	if f.flags >= frameFlagsEnd {
 		return f, ErrVersion
 	}
-	if f.size > max(frameMax, RecordMax) || f.durable > f.epoch {
+	if f.size > max(frameMax, RecordMax) || f.durable > f.epoch || f.first > f.epoch {
 		return f, ErrFrame
 	}
 	return f, nil
@@ -99,7 +102,8 @@ const (
 type segment struct {
 	serial   uint64 // 1, 2, 3 ...: one that is missing is noticed
 	identity uint64 // chosen at random: frames of another file are not taken for its own
-	first    Epoch  // no frame in it is of an earlier one
+	first    Epoch  // no frame in it is of an earlier one; in memory: what its first one says
+	bytes    int64  // in memory: of its file
 }
 
 // name is the file's.

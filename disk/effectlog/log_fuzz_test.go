@@ -47,7 +47,7 @@ func FuzzRecord(f *testing.F) {
 // whole records; what it takes for the log's end can be repaired and prolonged.
 func FuzzRead(f *testing.F) {
 	disk := diotest.New()
-	w, err := NewWriter(disk, ".", &Tail{}, Options{SegmentBytes: segmentBytesMin})
+	w, err := NewWriter(disk, ".", &Tail{}, small)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func prolongsAnything(disk *diotest.FS, tail *Tail) error {
 	if err := Repair(disk, ".", tail); err != nil {
 		return err
 	}
-	w, err := NewWriter(disk, ".", tail, Options{SegmentBytes: segmentBytesMin})
+	w, err := NewWriter(disk, ".", tail, small)
 	if err != nil {
 		return err
 	}

@@ -9,22 +9,21 @@ import (
 )
 
 // Repair ends the last segment behind what Read found whole in it, so that a log
-// that goes on in the next one has no torn place within. It may be interrupted, and
-// done again, with the same Tail or that of
+// that goes on in the next one has no torn place within, and removes a segment that was
+// only made ready. It may be interrupted, and done again, with the same Tail or that of
 // another Read. Nothing is done to a log that was closed.
 func Repair(disk dio.FS, folder string, tail *Tail) error {
-	if tail.serial == 0 || tail.ended {
-		return nil
-	}
-	if tail.end == 0 { // only a head that is not whole
-		name := (&segment{serial: tail.serial}).name()
-		if err := disk.Remove(path.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for len(tail.blank) > 0 { // the newest first: a crash must not leave a gap
+		newest := len(tail.blank) - 1
+		if err := disk.Remove(tail.blank[newest]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if err := disk.SyncFolder(folder); err != nil {
 			return err
 		}
-		tail.serial, tail.ended = tail.serial-1, true
+		tail.blank = tail.blank[:newest]
+	}
+	if tail.serial == 0 || tail.ended {
 		return nil
 	}
 	last := &tail.segments[len(tail.segments)-1]
@@ -41,7 +40,7 @@ func Repair(disk dio.FS, folder string, tail *Tail) error {
 		return err
 	}
 	block := dio.Aligned(dio.BlockSize)
-	end := frame{segment: last.identity, epoch: tail.Epoch, durable: tail.Epoch, flags: frameEnd}
+	end := frame{segment: last.identity, first: tail.Epoch, epoch: tail.Epoch, durable: tail.Epoch, flags: frameEnd}
 	end.put(block)
 	if _, err := f.WriteAt(block, tail.end); err != nil {
 		return err
@@ -50,5 +49,6 @@ func Repair(disk dio.FS, folder string, tail *Tail) error {
 		return err
 	}
 	tail.ended = true
+	last.bytes = tail.end + dio.BlockSize
 	return nil
 }

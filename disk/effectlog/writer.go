@@ -2,8 +2,6 @@ package effectlog
 
 import (
 	"errors"
-	"math/rand/v2"
-	"path"
 
 	"github.com/pandabeardb/panda/disk/dio"
 )
@@ -13,6 +11,12 @@ type Options struct {
 	// SegmentBytes is how large a segment is made before the next begins; 0: 256 MiB,
 	// half a second of a fast disk. An epoch may need a larger one.
 	SegmentBytes int64
+	// Overwrite has the next segment filled with zeros as this one fills, which makes a
+	// Sync shorter by a third and has everything written twice: for who waits for Sync.
+	Overwrite bool
+
+	inline     bool  // tests: without a goroutine
+	frameBytes int64 // tests: in place of frameMax
 }
 
 const (
@@ -20,6 +24,8 @@ const (
 	segmentBytesMin     = 64 << 10
 	// stageBytes is written at once: above it a disk's rate grows no more.
 	stageBytes = 1 << 20
+	// fillBytes is how far zeros are written at once: 1 ms of a disk.
+	fillBytes = 1 << 20
 )
 
 // A Chunk is a number of whole records, whose bytes may lie in pieces: up to 8 MiB, or
@@ -38,77 +44,146 @@ func (c *Chunk) size() (n int64) {
 
 // A Writer appends to the log. One goroutine uses it.
 type Writer struct {
-	disk     dio.FS
-	folder   string
-	options  Options
-	file     dio.File
-	segment  segment
-	earlier  []segment // those that are full, oldest first
-	offset   int64     // of the next frame
-	written  Epoch     // the last one that is written whole
+	disk    dio.FS
+	folder  string
+	options Options
+	keeper  *keeper
+	spare   *spare // the next segment, being made; nil: not yet
+
+	file    dio.File
+	segment segment
+	size    int64     // of its file
+	offset  int64     // of the next frame
+	ended   bool      // its last frame is written, before offset
+	earlier []segment // those that are full, oldest first
+
+	stage   []byte // a frame, and room for the segment's end
+	staged  int
+	pending frame // in stage, of whole epochs; without bytes there is none
+	before  Epoch // the last one that Write was given before those
+
+	written  Epoch // the last one that Write was given
+	last     Epoch // the last one in the file that has effects
 	durable  Epoch
-	stage    []byte
-	staged   int
-	failed   error
-	syncNeed bool  // something was written since the last Sync
-	last     Epoch // the last one that has effects
 	mark     Epoch // the last one that has effects and is durable
 	noted    Epoch // what a frame in the log says of that
+	syncNeed bool  // something was written since the last Sync
+	failed   error
+
+	bytes    int64 // written, all together
+	unsynced int64 // of these, since the last Sync
 }
 
-// NewWriter begins a new segment behind what Read has found, and Repair mended.
+// NewWriter begins a new segment behind what Read has found, and Repair mended. Close
+// ends it, and the goroutine it has.
 func NewWriter(disk dio.FS, folder string, tail *Tail, options Options) (*Writer, error) {
 	if options.SegmentBytes == 0 {
 		options.SegmentBytes = segmentBytesDefault
 	}
-	if tail.serial > 0 && !tail.ended {
+	if options.frameBytes == 0 {
+		options.frameBytes = frameMax
+	}
+	if tail.serial > 0 && !tail.ended || len(tail.blank) > 0 {
 		return nil, ErrNotRepaired
 	}
-	options.SegmentBytes = max(options.SegmentBytes, segmentBytesMin)
+	options.SegmentBytes = max(options.SegmentBytes, segmentBytesMin) &^ (dio.BlockSize - 1)
 	w := &Writer{
 		disk: disk, folder: folder, options: options,
 		earlier: tail.segments,
 		segment: segment{serial: tail.serial},
 		written: tail.Epoch, durable: tail.Epoch, last: tail.Epoch, mark: tail.Epoch,
-		stage: dio.Aligned(stageBytes),
 	}
-	if err := w.begin(tail.Epoch+1, 0); err != nil {
+	w.stage = dio.Aligned(w.stageLen() + dio.BlockSize)
+	w.keeper = newKeeper(disk, folder, options.inline)
+	if err := w.begin(tail.Epoch + 1); err != nil {
+		w.keeper.close()
 		return nil, err
 	}
 	return w, nil
 }
 
-// begin makes the next segment, with room for need bytes behind its head.
-func (w *Writer) begin(first Epoch, need int64) error {
-	next := segment{serial: w.segment.serial + 1, identity: rand.Uint64(), first: first}
-	name := path.Join(w.folder, next.name())
-	f, err := w.disk.Open(name, dio.New|dio.Direct)
+// stageLen is what the stage takes of one frame: a quarter of a small segment.
+func (w *Writer) stageLen() int {
+	return int(min(stageBytes, w.options.SegmentBytes/4&^(dio.BlockSize-1)))
+}
+
+// reserve is what must be free in a segment that goes on: the stage and the end.
+func (w *Writer) reserve() int64 { return int64(w.stageLen() + dio.BlockSize) }
+
+// begin goes on in the next segment, whose first frame will be of first.
+func (w *Writer) begin(first Epoch) error {
+	if w.syncNeed { // only the last segment may be torn
+		if err := w.sync(); err != nil {
+			return err
+		}
+	}
+	if w.file != nil {
+		if err := w.file.Close(); err != nil {
+			return err
+		}
+		w.file = nil
+		w.segment.bytes = w.size
+		w.earlier = append(w.earlier, w.segment)
+	}
+	next, err := w.takeSpare(first)
 	if err != nil {
 		return err
 	}
-	size := max(w.options.SegmentBytes, dio.BlockSize+need)
-	next.put(w.stage)
-	err = f.Allocate(0, size)
-	if err == nil {
-		_, err = f.WriteAt(w.stage[:dio.BlockSize], 0)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = w.disk.SyncFolder(w.folder)
-	}
-	if err != nil { // whoever reads the log would take what is left for damage
-		return errors.Join(err, f.Close(), w.disk.Remove(name))
-	}
-	w.file, w.segment, w.offset = f, next, dio.BlockSize
+	next.segment.first = first
+	w.file, w.segment, w.size, w.offset, w.ended = next.file, next.segment, next.size, dio.BlockSize, false
 	return nil
 }
 
+// takeSpare is the next segment. If it could not be made ahead, it is tried once more.
+func (w *Writer) takeSpare(first Epoch) (*spare, error) {
+	s := w.spare
+	w.spare = nil
+	if s != nil && !s.ready.Load() {
+		w.keeper.do(s.finish)
+		w.keeper.wait()
+	}
+	if s == nil || s.err != nil {
+		s = w.newSpare(first)
+		s.create()
+		s.finish()
+	}
+	return s, s.err
+}
+
+func (w *Writer) newSpare(first Epoch) *spare {
+	return newSpare(w.keeper, w.segment.serial+1, first, w.options.SegmentBytes)
+}
+
+// prepare has the next segment made when half of this one is used: filled as fast as
+// the rest of this one is used, twice.
+func (w *Writer) prepare() {
+	over := w.offset - w.size/2
+	if over < 0 {
+		return
+	}
+	s := w.spare
+	if s == nil {
+		s = w.newSpare(w.last + 1)
+		w.spare = s
+		w.keeper.do(s.create)
+		if !w.options.Overwrite {
+			s.asked = s.size
+			w.keeper.do(s.finish)
+		}
+	}
+	if end := min(2*over+fillBytes, s.size); s.asked < s.size && (end-s.asked >= fillBytes || end == s.size) {
+		s.asked = end
+		w.keeper.do(func() { s.fill(end) })
+		if end == s.size {
+			w.keeper.do(s.finish)
+		}
+	}
+}
+
 // Write appends the effects of an epoch, which is above all before it, and may have
-// none. They are durable when Durable says so. After an error other than ErrEpoch and
-// ErrChunk the log takes no more: Close it, Read and Repair what is there, and begin
-// anew.
+// none. They may stay in memory until Flush or Sync, and are durable when Durable says
+// so. After an error other than ErrEpoch and ErrChunk the log takes no more: Close it,
+// Read and Repair what is there, and begin anew.
 func (w *Writer) Write(epoch Epoch, chunks []Chunk) error {
 	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
@@ -116,39 +191,141 @@ func (w *Writer) Write(epoch Epoch, chunks []Chunk) error {
 	if epoch <= w.written {
 		return ErrEpoch
 	}
+	all := int64(0)
 	for i := range chunks {
-		if size := chunks[i].size(); size > frameMax && chunks[i].Records > 1 || size > RecordMax {
+		size := chunks[i].size()
+		if size > frameMax && chunks[i].Records > 1 || size > RecordMax {
 			return ErrChunk
 		}
+		all += size
 	}
-	if len(chunks) > 0 {
-		if w.failed = w.write(epoch, chunks); w.failed != nil {
+	if all > 0 {
+		if w.failed = w.add(epoch, chunks, all); w.failed != nil {
 			return errors.Join(ErrFailed, w.failed)
 		}
-		w.last = epoch
 	}
 	w.written = epoch
-	if !w.syncNeed {
+	if w.pending.size == 0 && !w.syncNeed {
 		w.durable = epoch // there is nothing of it
 	}
 	return nil
 }
 
-// write puts an epoch, whole, into one segment, so that a part of it can only stand
-// at the log's end.
-func (w *Writer) write(epoch Epoch, chunks []Chunk) error {
-	need := int64(dio.BlockSize) // of the segment's end
+// add puts an epoch into the frame in the stage, if there is room, or into frames of
+// its own.
+func (w *Writer) add(epoch Epoch, chunks []Chunk, size int64) error {
+	if frameHead+int64(w.pending.size)+size > int64(w.stageLen()) {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	if frameHead+size > int64(w.stageLen()) {
+		return w.writeLarge(epoch, chunks)
+	}
+	f := &w.pending
+	if f.size == 0 {
+		f.first, w.before, w.staged = w.last+1, w.written, frameHead
+	}
+	for i := range chunks {
+		for _, piece := range chunks[i].Pieces {
+			w.staged += copy(w.stage[w.staged:], piece)
+		}
+		f.records += uint32(chunks[i].Records)
+	}
+	f.size, f.epoch = uint32(w.staged-frameHead), epoch
+	return nil
+}
+
+// Flush writes what is in memory. A crash of the machine may still take it back, one
+// of the process not.
+func (w *Writer) Flush() error {
+	if w.failed == nil {
+		w.failed = w.flush()
+	}
+	if w.failed != nil {
+		return errors.Join(ErrFailed, w.failed)
+	}
+	return nil
+}
+
+// flush writes the frame that is in the stage.
+func (w *Writer) flush() error {
+	if w.pending.size == 0 {
+		return nil
+	}
+	if w.ended {
+		if err := w.begin(w.pending.first); err != nil {
+			return err
+		}
+	}
+	f := w.pending
+	f.flags = frameLast
+	if err := w.writeStage(&f); err != nil {
+		return err
+	}
+	w.pending = frame{}
+	w.last = f.epoch
+	return nil
+}
+
+// writeStage writes the stage as this frame, and behind it the segment's end, if there
+// is no room for another one: it becomes durable with what is before it.
+func (w *Writer) writeStage(f *frame) error {
+	f.segment, f.durable = w.segment.identity, w.mark
+	f.put(w.stage)
+	end := padded(int64(f.size))
+	clear(w.stage[frameHead+f.size : end])
+	if w.size-w.offset-end < w.reserve() {
+		w.putEnd(w.stage[end:], f.epoch)
+		end += dio.BlockSize
+		w.ended = true
+	}
+	if err := w.write(w.stage[:end]); err != nil {
+		return err
+	}
+	w.noted = w.mark
+	w.prepare()
+	return nil
+}
+
+// putEnd is the block with which the segment ends.
+func (w *Writer) putEnd(block []byte, epoch Epoch) {
+	clear(block[:dio.BlockSize])
+	f := frame{segment: w.segment.identity, first: epoch, epoch: epoch, durable: w.mark, flags: frameEnd}
+	f.put(block)
+}
+
+// write writes blocks at the log's end.
+func (w *Writer) write(blocks []byte) error {
+	if len(blocks) == 0 {
+		return nil
+	}
+	if _, err := w.file.WriteAt(blocks, w.offset); err != nil {
+		return err
+	}
+	n := int64(len(blocks))
+	w.offset += n
+	w.bytes += n
+	w.unsynced += n
+	w.syncNeed = true
+	return nil
+}
+
+// writeLarge puts an epoch that is larger than the stage into frames of its own, all
+// in one segment, so that a part of it can only stand at the log's end.
+func (w *Writer) writeLarge(epoch Epoch, chunks []Chunk) error {
+	need := w.reserve()
 	for rest := chunks; len(rest) > 0; {
-		n, size, _ := pack(rest)
+		n, size, _ := w.pack(rest)
 		need += padded(size)
 		rest = rest[n:]
 	}
-	if err := w.room(epoch, need); err != nil {
+	if err := w.room(need); err != nil {
 		return err
 	}
-	for len(chunks) > 0 {
-		n, size, records := pack(chunks)
-		f := frame{size: uint32(size), epoch: epoch, records: uint32(records)}
+	for first := w.last + 1; len(chunks) > 0; {
+		n, size, records := w.pack(chunks)
+		f := frame{size: uint32(size), first: first, epoch: epoch, records: uint32(records)}
 		if n == len(chunks) {
 			f.flags = frameLast
 		}
@@ -157,25 +334,38 @@ func (w *Writer) write(epoch Epoch, chunks []Chunk) error {
 		}
 		chunks = chunks[n:]
 	}
+	w.last, w.noted = epoch, w.mark
+	w.prepare()
 	return nil
 }
 
-// room sees to it that need bytes are allocated behind offset.
-func (w *Writer) room(epoch Epoch, need int64) error {
-	switch {
-	case w.offset+need <= w.options.SegmentBytes:
-		return nil
-	case w.offset > dio.BlockSize:
-		return w.rotate(epoch, need)
+// room sees to it that need bytes are free in the segment.
+func (w *Writer) room(need int64) error {
+	if w.size-w.offset < need && w.offset > dio.BlockSize && !w.ended {
+		if err := w.end(); err != nil {
+			return err
+		}
 	}
-	return w.file.Allocate(0, w.offset+need)
+	if w.ended {
+		if err := w.begin(w.last + 1); err != nil {
+			return err
+		}
+	}
+	if w.size-w.offset >= need {
+		return nil
+	}
+	if err := w.file.Allocate(0, w.offset+need); err != nil {
+		return err
+	}
+	w.size = w.offset + need
+	return nil
 }
 
 // pack is how many of the chunks go into one frame.
-func pack(chunks []Chunk) (n int, size int64, records int) {
+func (w *Writer) pack(chunks []Chunk) (n int, size int64, records int) {
 	for i := range chunks {
 		more := chunks[i].size()
-		if n > 0 && size+more > frameMax {
+		if n > 0 && size+more > w.options.frameBytes {
 			break
 		}
 		n, size, records = n+1, size+more, records+chunks[i].Records
@@ -183,86 +373,67 @@ func pack(chunks []Chunk) (n int, size int64, records int) {
 	return n, size, records
 }
 
+// writeFrame writes a frame through the stage.
 func (w *Writer) writeFrame(f frame, chunks []Chunk) error {
 	f.segment, f.durable = w.segment.identity, w.mark
-	w.noted = w.mark
 	f.put(w.stage)
 	w.staged = frameHead
-	for _, c := range chunks {
-		for _, piece := range c.Pieces {
+	for i := range chunks {
+		for _, piece := range chunks[i].Pieces {
 			if err := w.put(piece); err != nil {
 				return err
 			}
 		}
 	}
-	return w.flush()
+	end := (w.staged + dio.BlockSize - 1) &^ (dio.BlockSize - 1)
+	clear(w.stage[w.staged:end])
+	return w.write(w.stage[:end])
 }
 
 // put stages bytes, and writes the stage when it is full.
 func (w *Writer) put(b []byte) error {
+	full := w.stage[:w.stageLen()]
 	for len(b) > 0 {
-		n := copy(w.stage[w.staged:], b)
+		n := copy(full[w.staged:], b)
 		b = b[n:]
 		w.staged += n
-		if w.staged == len(w.stage) {
-			if err := w.flush(); err != nil {
+		if w.staged == len(full) {
+			if err := w.write(full); err != nil {
 				return err
 			}
+			w.staged = 0
 		}
 	}
 	return nil
 }
 
-// flush writes what is staged, with zeros to the next block.
-func (w *Writer) flush() error {
-	if w.staged == 0 {
-		return nil
-	}
-	end := (w.staged + dio.BlockSize - 1) &^ (dio.BlockSize - 1)
-	clear(w.stage[w.staged:end])
-	if _, err := w.file.WriteAt(w.stage[:end], w.offset); err != nil {
-		return err
-	}
-	w.offset += int64(end)
-	w.staged = 0
-	w.syncNeed = true
-	return nil
-}
-
-// rotate ends the segment, durably, and begins the next.
-func (w *Writer) rotate(first Epoch, need int64) error {
-	if err := w.end(); err != nil {
-		return err
-	}
-	full := w.segment
-	if err := w.begin(first, need); err != nil {
-		return err
-	}
-	w.earlier = append(w.earlier, full)
-	return nil
-}
-
-// end closes the segment with a frame that says so, and that all before it was
-// durable: where it stands, nothing can be torn.
+// end ends the segment before it is full, or once more, after all in it is durable, as
+// the end says then: where it stands, nothing can be torn.
 func (w *Writer) end() error {
+	if w.ended { // one block, in place: it is the old one, or the new one
+		w.offset -= dio.BlockSize
+	}
 	err := w.sync()
 	if err == nil {
-		f := frame{segment: w.segment.identity, epoch: w.mark, durable: w.mark, flags: frameEnd}
-		f.put(w.stage)
-		w.staged = frameHead
-		err = w.flush()
+		w.putEnd(w.stage, w.mark)
+		err = w.write(w.stage[:dio.BlockSize])
+		w.ended = true
 	}
 	if err == nil {
 		err = w.file.Truncate(w.offset)
+		w.size = w.offset
 	}
 	if err == nil {
 		err = w.sync()
 	}
-	return errors.Join(err, w.file.Close())
+	return err
 }
 
-// Sync makes all durable that is written.
+// Sync makes all durable that was given to Write.
 func (w *Writer) Sync() error {
+	if w.failed == nil {
+		w.failed = w.flush()
+	}
 	if w.failed == nil && w.syncNeed {
 		w.failed = w.sync()
 	}
@@ -272,66 +443,115 @@ func (w *Writer) Sync() error {
 	return nil
 }
 
+// sync makes all durable that is in the file.
 func (w *Writer) sync() error {
 	if err := w.file.Sync(); err != nil {
 		return err
 	}
-	w.syncNeed = false
+	w.syncNeed, w.unsynced = false, 0
 	w.durable, w.mark = w.written, w.last
+	if w.pending.size > 0 {
+		w.durable = w.before
+	}
 	return nil
 }
 
 // Note writes down what is durable, unless it stands there already, so that damage to
 // it is told from a torn end. It is for when there is nothing else to write.
 func (w *Writer) Note() error {
-	if w.failed != nil || w.syncNeed || w.noted >= w.mark || w.offset+2*dio.BlockSize > w.options.SegmentBytes {
+	if w.failed != nil || w.syncNeed || w.pending.size > 0 || w.noted >= w.mark {
 		return nil
 	}
-	f := frame{segment: w.segment.identity, epoch: w.mark, durable: w.mark, flags: frameNote}
-	f.put(w.stage)
-	w.staged = frameHead
-	if w.failed = w.flush(); w.failed != nil {
+	if w.ended { // it says so, in place
+		w.putEnd(w.stage, w.mark)
+		w.offset -= dio.BlockSize
+		w.failed = w.write(w.stage[:dio.BlockSize])
+		w.noted = w.mark
+	} else {
+		w.failed = w.writeStage(&frame{first: w.mark, epoch: w.mark, flags: frameNote})
+	}
+	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
 	}
-	w.noted = w.mark
-	w.syncNeed = false // whether it is there after a crash does not matter
+	w.syncNeed, w.unsynced = false, 0 // whether it is there after a crash does not matter
 	return nil
 }
 
 // Durable is the last epoch that a crash cannot take back.
 func (w *Writer) Durable() Epoch { return w.durable }
 
-// Forget removes the segments in which nothing is later than epoch: a snapshot has
-// it all.
-func (w *Writer) Forget(epoch Epoch) error {
-	for len(w.earlier) > 0 {
-		next := w.segment
-		if len(w.earlier) > 1 {
-			next = w.earlier[1]
-		}
-		if next.first > epoch {
-			return nil
-		}
-		if err := w.disk.Remove(path.Join(w.folder, w.earlier[0].name())); err != nil {
-			return err
-		}
-		w.earlier = w.earlier[1:]
-		// One after the other: a crash must not leave a gap.
-		if err := w.disk.SyncFolder(w.folder); err != nil {
-			return err
-		}
+// Stats are figures of a log.
+type Stats struct {
+	Written  int64 // bytes, by this Writer
+	Pending  int64 // of these, not durable, or still in memory
+	Segments int
+	Bytes    int64 // of their files
+	Oldest   Epoch // nothing before it is in the log
+}
+
+// Stats are the figures now.
+func (w *Writer) Stats() Stats {
+	s := Stats{Written: w.bytes, Pending: w.unsynced + int64(w.pending.size), Segments: 1 + len(w.earlier),
+		Bytes: w.size, Oldest: w.segment.first}
+	for i := range w.earlier {
+		s.Bytes += w.earlier[i].bytes
 	}
-	return nil
+	if len(w.earlier) > 0 {
+		s.Oldest = w.earlier[0].first
+	}
+	return s
+}
+
+// Forget has the segments removed in which nothing is later than epoch: a snapshot has
+// it all. It does not wait for that; an error is of an earlier removal, which is tried
+// again.
+func (w *Writer) Forget(epoch Epoch) error {
+	var names []string
+	for len(w.earlier) > 0 {
+		next := &w.segment
+		if len(w.earlier) > 1 {
+			next = &w.earlier[1]
+		}
+		if next.first-1 > epoch {
+			break
+		}
+		names = append(names, w.earlier[0].name())
+		w.earlier = w.earlier[1:]
+	}
+	err := w.keeper.forgetError()
+	if len(names) > 0 || err != nil {
+		w.keeper.do(func() { w.keeper.forget(names) })
+	}
+	return err
 }
 
 // Close makes all durable, and ends the segment so that any damage to it is
-// noticed: there is no torn end to be expected any more.
+// noticed: there is no torn end to be expected any more. It returns when what Forget
+// was asked for is done.
 func (w *Writer) Close() error {
+	err := w.failed
+	if err == nil {
+		err = w.flush()
+	}
+	w.keeper.close()
+	if w.spare != nil {
+		if discardErr := w.spare.discard(); err == nil {
+			err = discardErr
+		}
+		w.spare = nil
+	}
+	if err == nil {
+		err = w.end()
+	}
+	if w.file != nil {
+		err = errors.Join(err, w.file.Close())
+		w.file = nil
+	}
 	if w.failed != nil {
-		return errors.Join(ErrFailed, w.failed, w.file.Close())
+		return errors.Join(ErrFailed, err)
 	}
 	w.failed = errClosed
-	return w.end()
+	return err
 }
 
 var errClosed = errors.New("effectlog: the log is closed")

@@ -46,6 +46,7 @@ type file struct {
 	node    *node
 	name    string
 	aligned bool
+	reads   bool // and nothing else
 	closed  bool
 	failed  error // of the first Sync that failed
 }
@@ -66,6 +67,9 @@ func (f *file) begin(call string, size int) error {
 func (f *file) refuse(write bool, buffers [][]byte, offset int64) error {
 	if offset < 0 {
 		return errors.New("negative offset")
+	}
+	if write && f.reads {
+		return syscall.EBADF
 	}
 	if write && f.failed != nil {
 		return errors.Join(dio.ErrSyncFailed, f.failed)

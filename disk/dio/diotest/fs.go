@@ -168,7 +168,7 @@ func (m *FS) Open(name string, mode dio.Mode) (dio.File, error) {
 	case n.folder:
 		return nil, fail("open", name, syscall.EISDIR)
 	}
-	return &file{fs: m, node: n, name: name, aligned: mode&dio.Direct != 0}, nil
+	return &file{fs: m, node: n, name: name, aligned: mode&dio.Direct != 0, reads: mode&dio.ReadOnly != 0}, nil
 }
 
 func (m *FS) Rename(source, target string) error {
