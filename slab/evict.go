@@ -80,6 +80,7 @@ func (s *Store) reclaim(spent *int) bool {
 	defer s.evictTally.publish()
 	most, laps := s.reclaimLimit()
 	v := &s.victim
+	s.trimHeads(v)
 	before := s.runsInUse()
 	v.fixed = 0
 	chunks := 0
@@ -119,6 +120,8 @@ type victim struct {
 	domain uint8
 	queue  queue
 	all    bool // what is hot goes, too
+	aging  bool // what is old goes to the tier, nothing else changes
+	heads  bool // items whose values are in the tier go
 	fixed  int  // chunks of fixed runs that the search has looked at
 	nowMS  int64
 
@@ -156,9 +159,16 @@ func (s *Store) nextVictim(v *victim) bool {
 	if id == 0 {
 		return false
 	}
-	r := &a.runs[id]
-	v.run, v.class, v.domain, v.queue = id, r.class, r.domain, r.queue
+	s.look(v, id)
 	return true
+}
+
+// look makes a run the victim. The arena is locked.
+func (s *Store) look(v *victim, id uint32) {
+	r := &s.arena.runs[id]
+	v.nowMS = s.nowMS.Load()
+	v.now = s.seconds(v.nowMS)
+	v.run, v.class, v.domain, v.queue = id, r.class, r.domain, r.queue
 }
 
 // reclaimVictim evicts what is cold in a run and moves the rest to main runs, so
@@ -185,7 +195,7 @@ func (s *Store) reclaimVictim(v *victim) bool {
 // reclaimPiece is reclaimVictim for a run that is one piece of a large value. The
 // first piece decides for the others.
 func (s *Store) reclaimPiece(v *victim) {
-	if s.evictOwner(v, &s.arena.runs[v.run].owner, 0, runRef(v.run)) == gone {
+	if s.evictOwner(v, &s.arena.runs[v.run].owner, 0, runRef(v.run)) == gone || v.aging {
 		return
 	}
 	q := v.queue
@@ -298,7 +308,9 @@ func (s *Store) endScan(l *freeList, v *victim) (free uint16) {
 	if r.free > 0 {
 		s.linkBehind(l, v.run)
 	}
-	s.requeue(v, v.queue)
+	if !v.aging {
+		s.requeue(v, v.queue)
+	}
 	return r.free
 }
 
@@ -306,9 +318,10 @@ func (s *Store) endScan(l *freeList, v *victim) (free uint16) {
 type fate uint8
 
 const (
-	kept  fate = iota
-	gone       // it is not in the index any more
-	moved      // its chunk is free, it lies in another one
+	kept    fate = iota
+	gone         // it is not in the index any more
+	moved        // its chunk is free, it lies in another one
+	spilled      // its value is to go to the tier
 )
 
 // evict decides about the item whose stamp and hash were noted. It skips a shard
@@ -328,6 +341,8 @@ func (s *Store) evict(v *victim, it Item, stamp, hash uint64) fate {
 		return gone
 	case moved:
 		return s.move(v, slot, it)
+	case spilled:
+		return s.spill(v, sh, slot, it, hash)
 	}
 	return kept
 }
@@ -359,6 +374,12 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 		return gone
 	case it.Large() && atomic.LoadUint32(it.references()) > 1:
 		return kept // a pinned value is in use, and gives no memory back
+	case it.OnTier():
+		return sh.judgeHead(v, slot, it, hash)
+	case v.aging && s.isAged(v, it):
+		return spilled
+	case v.aging:
+		return kept
 	case *slot&freqMask != 0 && !v.all && !(v.queue == queueMain && idleSeconds(v.now, it.accessed()) > v.idleMax):
 		if v.queue == queueSmall {
 			*slot = *slot&^freqMask | *slot&freqMask>>1&freqMask
@@ -367,7 +388,16 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 		}
 		t.spare(it)
 		return moved
+	case s.mayMove(it):
+		return spilled
 	}
+	sh.evictOut(v, slot, it, hash)
+	return gone
+}
+
+// evictOut evicts an item. The shard is locked.
+func (sh *shard) evictOut(v *victim, slot *uint64, it Item, hash uint64) {
+	s, t := sh.store, &sh.store.evictTally
 	if v.queue == queueSmall {
 		s.ghosts.add(hash)
 	}
@@ -379,7 +409,6 @@ func (sh *shard) judge(v *victim, slot *uint64, it Item, hash uint64) fate {
 	}
 	t.evict(it, *slot&freqMask != 0, v.nowMS)
 	sh.unlink(t, hash, slot, it, KindEvict)
-	return gone
 }
 
 // move moves a small item to a main run. The shard is locked.
@@ -424,7 +453,15 @@ func (s *Store) evictOwner(v *victim, word *uint64, mark uint64, c ref) fate {
 			f = s.movePiece(v, it, c)
 		}
 	}
+	if f == spilled {
+		s.pack(it, v.nowMS)
+		it.Pin()
+	}
 	sh.mu.Unlock()
+	if f == spilled {
+		f = s.spillLarge(v, sh, it, stamp)
+		s.dropLarge(it) // the pin
+	}
 	if f == gone {
 		s.dropLarge(it)
 	}
@@ -437,7 +474,7 @@ func (sh *shard) judgePiece(v *victim, it Item, c ref) fate {
 	if sh.stays(it, v.nowMS) {
 		return kept
 	}
-	if *it.pieces().ref(0) != c && !v.all && sh.deadKind(it, v.nowMS) == 0 {
+	if *it.pieces().ref(0) != c && !v.all && !v.aging && sh.deadKind(it, v.nowMS) == 0 {
 		return moved
 	}
 	h := hash(sh.store.seed, it.DB(), it.Key())

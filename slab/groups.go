@@ -75,7 +75,13 @@ func (t *groups) weight(keyLen, valueLen int, flags uint32) int {
 }
 
 // Weight is what the item counts for in its group, in bytes.
-func (it Item) Weight() int { return it.s.groups.weight(it.keyLen(), it.ValueLen(), it.Flags()) }
+func (it Item) Weight() int {
+	n := tierWeighs
+	if !it.has(bitTier) {
+		n = it.ValueLen()
+	}
+	return it.s.groups.weight(it.keyLen(), n, it.Flags())
+}
 
 // Group is the item's group, from 1.
 func (it Item) Group() int { return it.group() + 1 }

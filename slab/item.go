@@ -44,7 +44,7 @@ const (
 	bitStale
 	bitTokenSent
 	bitFetched
-	bitType0 // three bits: 0 string; containers come with Redis
+	bitType0 // three bits: 0 string, 1 string in a tier (tier.go); containers come with Redis
 	_
 	_
 	bitLongKey    // reserved: key length in a field of its own, for Redis's long keys
@@ -121,6 +121,11 @@ func (it Item) keyLen() int    { return int(it.lengths() >> keyShift) }
 // group is the item's group, from 0.
 func (it Item) group() int { return int(it.lengths() >> groupShift & groupMask) }
 
+func (it Item) setGroup(group int) {
+	w := it.u32(8)
+	*w = *w&^(groupMask<<groupShift) | uint32(group)<<groupShift
+}
+
 // Heat says where the item stands by its age and use.
 func (it Item) Heat() Heat     { return Heat(it.lengths() >> heatShift & heatMask) }
 func (it Item) setHeat(h Heat) { w := it.u32(8); *w = *w&^(heatMask<<heatShift) | uint32(h)<<heatShift }
@@ -138,10 +143,13 @@ func (it Item) DB() uint16 {
 
 // ValueLen is the length of the value in bytes.
 func (it Item) ValueLen() int {
-	if it.has(bitLarge) {
+	switch bits := it.bits(); {
+	case bits&(bitLarge|bitTier) == 0:
+		return int(it.lengths() & valueMask)
+	case bits&bitLarge != 0:
 		return int(*it.u32(headerSize + 4))
 	}
-	return int(it.lengths() & valueMask)
+	return it.tierLen()
 }
 
 // Large reports whether the value lies in pieces outside the item's own
@@ -152,8 +160,8 @@ func (it Item) valueOffset() int { return it.keyOffset() + it.keyLen() }
 
 // Value is a small item's value, in place.
 func (it Item) Value() []byte {
-	if it.has(bitLarge) {
-		panic("BUG: Value of a large item")
+	if it.has(bitLarge | bitTier) {
+		panic("BUG: Value of an item that has it elsewhere")
 	}
 	return it.bytes(it.valueOffset(), int(it.lengths()&valueMask))
 }
@@ -164,7 +172,7 @@ func (it Item) Size() int { return it.headSize() + it.pieceBytes() }
 // alike reports whether two items are of the same size, group, weight and heat. If
 // not it may be so all the same.
 func (it Item) alike(other Item) bool {
-	return it.lengths() == other.lengths() && (it.bits()^other.bits())&presence == 0 && !it.has(bitLarge)
+	return it.lengths() == other.lengths() && (it.bits()^other.bits())&(presence|typeMask) == 0 && !it.has(bitLarge)
 }
 
 func (it Item) headSize() int {

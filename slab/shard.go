@@ -63,6 +63,7 @@ const (
 	Hit
 	Expired // it was there, but its time was over; it has been removed
 	Flushed // it was there, from before FlushAll; it has been removed
+	Lost    // it was there, but the tier has dropped its value; it has been removed
 )
 
 // Locked is one key's shard, locked. Keep it on the stack, and call Unlock.
@@ -118,6 +119,10 @@ func (l *Locked) Find(nowMS int64) (Item, Lookup) {
 		l.remove(it, KindFlush)
 		return Item{}, Flushed
 	}
+	if it.has(bitTier) && l.h.s.isLost(it) {
+		l.remove(it, KindEvict)
+		return Item{}, Lost
+	}
 	return it, Hit
 }
 
@@ -147,6 +152,7 @@ func (l *Locked) Put(it Item, nowMS int64) (cas uint64) {
 			l.h.tally.take(old)
 			l.h.tally.add(it)
 		}
+		l.h.s.releaseTier(old)
 		old.setStamp(0)
 		l.discard(old)
 		*l.slot = *l.slot&^refMask | uint64(r)
@@ -208,6 +214,7 @@ func (sh *shard) unlink(t *tally, hash uint64, slot *uint64, it Item, kind Kind)
 		sh.full.Store(false)
 	}
 	sh.commit(t, kind, uint16(it.stamp()&(Slots-1)), it)
+	sh.store.releaseTier(it)
 	sh.forget(t, it)
 }
 
@@ -281,12 +288,16 @@ func (l *Locked) expireAt(it Item, expiresAtMS int64) (Item, bool) {
 // under the shard's lock, but only what is free: the lock of a free list is taken
 // inside that of a shard, never the other way round.
 func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
-	spec.ValueLen, spec.Evictable = it.ValueLen(), it.Evictable()
+	spec.ValueLen, spec.Evictable = len(it.stored()), it.Evictable()
 	key := Key{DB: it.DB(), Bytes: it.Key()}
 	bits := spec.presenceOf(key.DB)
 	class := l.h.s.classes.forSize(chunkSize(&key, &spec, bits))
-	r := l.h.tryAlloc(class, l.h.domainFor(&spec))
-	if r == 0 {
+	d := l.h.domainFor(&spec)
+	if it.OnTier() {
+		d = &l.h.s.domains[domainFixed]
+	}
+	r := l.h.tryAlloc(class, d)
+	if r == 0 && !it.OnTier() { // which eviction must find in a fixed run
 		r = l.h.s.allocForeign(class, 0)
 	}
 	if r == 0 {
@@ -297,7 +308,8 @@ func (l *Locked) rebuild(it Item, spec Spec) (Item, bool) {
 	moved.set(it.bits() & (1<<accessShift - 1) &^ presence)
 	moved.setAccessed(it.accessed())
 	moved.setHeat(it.Heat())
-	copy(moved.Value(), it.Value())
+	moved.setGroup(it.group())
+	copy(moved.stored(), it.stored())
 	stamp := it.stamp()
 	l.sh.forget(&l.h.tally, it)
 	l.h.tally.add(moved)

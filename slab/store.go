@@ -97,6 +97,7 @@ type Store struct {
 	turnover    turnover     // guarded by the arena's lock
 	evictTally  tally        // its pending belongs to reclaiming
 	evictedIdle evictedIdles
+	tiering     tiering
 	crawler     crawler
 	segments    segments
 	populator   populator

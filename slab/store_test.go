@@ -56,6 +56,9 @@ func get(h *Handle, key string, nowMS int64) []byte {
 		return nil
 	}
 	l.Accessed(it, nowMS)
+	if it.OnTier() {
+		return h.s.tiering.tier.(*shelf).get(it)
+	}
 	return it.AppendValue([]byte{})
 }
 

@@ -72,6 +72,7 @@ type sweep struct {
 	// Of the tick.
 	nowMS         int64
 	reclaims      bool
+	lost          bool // items whose values the tier has dropped go
 	checked, dead int
 
 	oldest [MaxGroups][Fixed]uint32 // of this round, see tally
@@ -89,6 +90,7 @@ func (h *Handle) Tick(nowMS int64) {
 		s.enforceLimit()
 		if h.id == 0 {
 			s.rememberMore()
+			s.tickTier()
 		}
 	} else {
 		s.overLimit() // clients make it less
@@ -106,6 +108,7 @@ func (h *Handle) sweepOn(nowMS int64) {
 	}
 	h.beginCrawl()
 	w.nowMS, w.reclaims, w.checked, w.dead = nowMS, !h.s.crawler.off.Load(), 0, 0
+	w.lost = h.s.sweepsLost()
 	for work := 0; work < w.limit(); {
 		sh := &h.s.shards[w.shard]
 		before := w.dead
@@ -257,6 +260,8 @@ func (h *Handle) sweepBucket(sh *shard, b bucket) {
 			h.tally.count(group, countCrawlerChecked)
 		}
 		switch kind := sh.deadKind(it, w.nowMS); {
+		case kind == 0 && w.lost && h.s.isLost(it):
+			h.sweepOut(sh, p, it, KindEvict)
 		case kind == 0:
 			h.age(it, *p&freqMask, group)
 		case crawled:
