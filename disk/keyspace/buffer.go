@@ -35,6 +35,8 @@ type half struct {
 	stamps  []uint64 // of the effects; only where replies wait
 	current chunkEnd // of the chunk that grows
 	size    int64    // of it, large values included
+
+	pieces [][]byte // of the chunks, for the writer
 }
 
 // largeValue is a value that stays where it is, pinned, until it is written.
@@ -99,7 +101,8 @@ func (h *half) clear() {
 	}
 	h.bytes, h.chunks, h.stamps = h.bytes[:0], h.chunks[:0], h.stamps[:0]
 	clear(h.values)
-	h.values = h.values[:0]
+	clear(h.pieces)
+	h.values, h.pieces = h.values[:0], h.pieces[:0]
 	h.current, h.size = chunkEnd{}, 0
 }
 
@@ -109,35 +112,35 @@ func (h *half) appendChunks(chunks []effectlog.Chunk) []effectlog.Chunk {
 	if h.empty() {
 		return chunks
 	}
+	h.chunks = append(h.chunks, h.current)
 	begin := chunkEnd{}
-	for _, end := range append(h.chunks, h.current) {
-		c := effectlog.Chunk{Records: end.records}
-		at := begin.bytes
+	for _, end := range h.chunks {
+		from, at := len(h.pieces), begin.bytes
 		for i := begin.values; i < end.values; i++ {
 			v := &h.values[i]
-			pieces := h.pieces(v)
-			effectlog.Seal(h.bytes[v.record:v.at], pieces...)
-			c.Pieces = append(c.Pieces, h.bytes[at:v.at])
-			c.Pieces = append(c.Pieces, pieces...)
+			h.pieces = append(h.pieces, h.bytes[at:v.at])
+			first := len(h.pieces)
+			h.appendValue(v)
+			effectlog.Seal(h.bytes[v.record:v.at], h.pieces[first:]...)
 			at = v.at
 		}
 		if at < end.bytes {
-			c.Pieces = append(c.Pieces, h.bytes[at:end.bytes])
+			h.pieces = append(h.pieces, h.bytes[at:end.bytes])
 		}
-		chunks = append(chunks, c)
+		// What was appended before may lie elsewhere since: it is the same.
+		chunks = append(chunks, effectlog.Chunk{Pieces: h.pieces[from:len(h.pieces):len(h.pieces)], Records: end.records})
 		begin = end
 	}
 	return chunks
 }
 
-// pieces are a large value's pieces.
-func (h *half) pieces(v *largeValue) (pieces [][]byte) {
+// appendValue appends a large value's pieces.
+func (h *half) appendValue(v *largeValue) {
 	for at := 0; at < v.pinned.Len(); {
 		piece := v.pinned.Segment(at)
-		pieces = append(pieces, piece)
+		h.pieces = append(h.pieces, piece)
 		at += len(piece)
 	}
-	return pieces
 }
 
 // recordOf is an effect's record, without its value.
