@@ -1,0 +1,78 @@
+package keyspace
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/slab"
+)
+
+// setter is a loop that sets keys of 16 bytes to values of 64, 16 in a turn.
+type setter struct {
+	r    *rig
+	keys [][]byte
+	next int
+}
+
+func newSetter(r *rig) *setter {
+	s := &setter{r: r}
+	for i := range 10_000 {
+		s.keys = append(s.keys, fmt.Appendf(nil, "key-%012d", i))
+	}
+	return s
+}
+
+func (s *setter) turn() {
+	h := s.r.store.Handle(0)
+	for range 16 {
+		s.next = (s.next + 1) % len(s.keys)
+		k := h.Key(0, s.keys[s.next])
+		it, err := h.Reserve(&k, slab.Spec{ValueLen: 64, Evictable: true})
+		if err != nil {
+			s.r.t.Fatal(err)
+		}
+		l := h.Lock(&k)
+		l.Put(it, testNowMS)
+		l.Unlock()
+	}
+	if s.r.k == nil {
+		return
+	}
+	s.r.wait(0)
+	for {
+		if _, full := s.r.k.Loop(0).Full(); !full {
+			return
+		}
+	}
+}
+
+func benchmarkSet(b *testing.B, fsync Fsync) {
+	disk, err := dio.Folder(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := testConfig(disk, ModeLog, fsync)
+	c.SegmentBytes = 0
+	r := open(b, c)
+	defer r.close()
+	benchmarkTurns(b, r)
+}
+
+func benchmarkTurns(b *testing.B, r *rig) {
+	s := newSetter(r)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.turn()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/16, "ns/set")
+}
+
+func BenchmarkSetOff(b *testing.B) {
+	r := &rig{t: b, store: newStore(b)}
+	defer r.store.Close()
+	benchmarkTurns(b, r)
+}
+
+func BenchmarkSetEverySecond(b *testing.B) { benchmarkSet(b, FsyncEverySecond) }
+func BenchmarkSetAlways(b *testing.B)      { benchmarkSet(b, FsyncAlways) }
