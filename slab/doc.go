@@ -17,8 +17,7 @@
 //   - Store: everything; Handle: one loop's way into it.
 //   - Key: a key with its hash and its slot. Key identity is (db, bytes).
 //   - Locked: one key's shard, locked, and what may be done there.
-//   - Item: an item's memory, borrowed until Unlock.
-//   - Tier: where values go that memory has no room for; the item stays (tier.go).
+//   - Item: an item's memory, borrowed until Unlock. Tier: where values go (tier.go).
 //   - Effect, EffectReader: the one tap from which persistence and replicas drink.
 //
 // # Ownership and locks
