@@ -34,7 +34,7 @@ func session(disk *diotest.FS, tail *Tail, every int, options Options) (p promis
 			err = w.Flush()
 		}
 		p.durable = w.Durable()
-		if err == nil && int(epoch)%every == 1 {
+		if err == nil && int(epoch)%every == 0 && epoch%3 > 0 {
 			err = w.Note()
 		}
 		if err == nil && epoch%8 == 0 {

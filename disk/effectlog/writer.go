@@ -68,6 +68,7 @@ type Writer struct {
 	mark     Epoch // the last one that has effects and is durable
 	noted    Epoch // what a frame in the log says of that
 	syncNeed bool  // something was written since the last Sync
+	loose    bool  // a note was, whose loss would not matter but for a segment's end
 	failed   error
 
 	bytes    int64 // written, all together
@@ -112,7 +113,7 @@ func (w *Writer) reserve() int64 { return int64(w.stageLen() + dio.BlockSize) }
 
 // begin goes on in the next segment, whose first frame will be of first.
 func (w *Writer) begin(first Epoch) error {
-	if w.syncNeed { // only the last segment may be torn
+	if w.syncNeed || w.loose { // only the last segment may be torn
 		if err := w.sync(); err != nil {
 			return err
 		}
@@ -448,7 +449,7 @@ func (w *Writer) sync() error {
 	if err := w.file.Sync(); err != nil {
 		return err
 	}
-	w.syncNeed, w.unsynced = false, 0
+	w.syncNeed, w.unsynced, w.loose = false, 0, false
 	w.durable, w.mark = w.written, w.last
 	if w.pending.size > 0 {
 		w.durable = w.before
@@ -473,7 +474,7 @@ func (w *Writer) Note() error {
 	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
 	}
-	w.syncNeed, w.unsynced = false, 0 // whether it is there after a crash does not matter
+	w.syncNeed, w.unsynced, w.loose = false, 0, true
 	return nil
 }
 
