@@ -54,16 +54,22 @@ func parseSchedstat(b []byte) (int64, error) {
 // architecture that Go knows.
 const statTick = 10 * time.Millisecond
 
+// Fields of /proc/PID/stat, user time with system time behind it, counted from behind
+// the name: of the process, and of its children that are gone and were waited for.
+const (
+	statOwn  = 11 // fields 14 and 15
+	statGone = 13 // fields 16 and 17
+)
+
 // parseStat returns user plus system time of a /proc/PID/stat file, threads
 // that ended included. The program's name may hold spaces and parentheses.
-func parseStat(b []byte) (time.Duration, error) {
+func parseStat(b []byte, field int) (time.Duration, error) {
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	const utime, stime = 11, 12 // fields 14 and 15, the name being the second
-	if len(f) <= stime {
+	if len(f) < field+2 {
 		return 0, fmt.Errorf("%w: stat %q", ErrProc, b)
 	}
 	var ticks int64
-	for _, s := range f[utime : stime+1] {
+	for _, s := range f[field : field+2] {
 		n, err := strconv.ParseInt(string(s), 10, 64)
 		if err != nil {
 			return 0, fmt.Errorf("%w: stat %q", ErrProc, b)
@@ -73,8 +79,40 @@ func parseStat(b []byte) (time.Duration, error) {
 	return time.Duration(ticks) * statTick, nil
 }
 
-// CPU returns the time on a core of all threads since the server's start.
-func (s *Server) CPU() (time.Duration, error) { return s.times.read(s.proc()) }
+// CPU returns the time on a core of all threads since the server's start, and that of
+// the processes it forks: redis rewrites its file in one.
+func (s *Server) CPU() (time.Duration, error) {
+	own, err := s.times.read(s.proc())
+	if err != nil || s.Spec.Kind != Redis {
+		return own, err
+	}
+	children, err := s.children()
+	return own + children, err
+}
+
+// children is the CPU of the processes that the server has forked: of those that are
+// gone in hundredths of a second.
+func (s *Server) children() (time.Duration, error) {
+	b, err := os.ReadFile(filepath.Join(s.proc(), "stat"))
+	if err != nil {
+		return 0, err
+	}
+	sum, err := parseStat(b, statGone)
+	if err != nil {
+		return 0, err
+	}
+	list, err := os.ReadFile(filepath.Join(s.proc(), "task", strconv.Itoa(s.PID), "children"))
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range bytes.Fields(list) {
+		// One that has just ended is with the gone ones the next time.
+		if running, err := (threadTimes{}).read(filepath.Join("/proc", string(pid))); err == nil {
+			sum += running
+		}
+	}
+	return sum, nil
+}
 
 // CoarseCPU is CPU as /proc/PID/stat has it, in hundredths of a second: a
 // second opinion.
@@ -83,7 +121,7 @@ func (s *Server) CoarseCPU() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	return parseStat(b)
+	return parseStat(b, statOwn)
 }
 
 func (s *Server) proc() string { return filepath.Join("/proc", strconv.Itoa(s.PID)) }

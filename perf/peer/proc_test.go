@@ -22,10 +22,10 @@ func TestParseSchedstat(t *testing.T) {
 func TestParseStat(t *testing.T) {
 	// The name holds what could be taken for the end of it.
 	const stat = "3713 (a) b (c) S 3696 3713 3713 0 -1 4194560 2483 48411 0 17 123 45 44 191 20 0 1 0 97750"
-	if d, err := parseStat([]byte(stat)); err != nil || d != 1680*time.Millisecond {
+	if d, err := parseStat([]byte(stat), statOwn); err != nil || d != 1680*time.Millisecond {
 		t.Fatalf("%v, %v, want 1.68s", d, err)
 	}
-	if _, err := parseStat([]byte("1 (x) S 1 2 3")); !errors.Is(err, ErrProc) {
+	if _, err := parseStat([]byte("1 (x) S 1 2 3"), statOwn); !errors.Is(err, ErrProc) {
 		t.Fatalf("short: error %v", err)
 	}
 }

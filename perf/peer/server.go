@@ -45,19 +45,28 @@ type Server struct {
 
 // Start starts a server and waits until it accepts connections.
 func Start(spec Spec) (*Server, error) {
-	program, err := spec.program()
-	if err != nil {
-		return nil, err
-	}
 	for attempt := 1; ; attempt++ {
-		s, err := start(spec, program)
-		if err == nil || spec.Unix || attempt == portAttempts {
-			return s, err
+		s, err := Launch(spec)
+		if err == nil {
+			if err = s.Reach(); err != nil {
+				s.Kill()
+			}
+		}
+		switch {
+		case err == nil:
+			return s, nil
+		case spec.Unix || attempt == portAttempts || errors.Is(err, ErrMissing):
+			return nil, err
 		}
 	}
 }
 
-func start(spec Spec, program string) (*Server, error) {
+// Launch starts a server and waits for nothing. Reach does; Stop or Kill ends it.
+func Launch(spec Spec) (*Server, error) {
+	program, err := spec.program()
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{Spec: spec, times: threadTimes{}, ended: make(chan error, 1), log: &tail{}}
 	argument, err := s.place()
 	if err != nil {
@@ -81,18 +90,13 @@ func start(spec Spec, program string) (*Server, error) {
 	}
 	s.PID = s.command.Process.Pid
 	go func() { s.ended <- s.command.Wait() }()
-	if err := s.reach(); err != nil {
-		s.kill()
-		s.clean()
-		return nil, err
-	}
 	return s, nil
 }
 
 // place chooses the server's addresses, and returns the one of its clients as
 // the server's argument has it.
 func (s *Server) place() (argument string, err error) {
-	if s.Spec.Pprof {
+	if s.Spec.Pprof || s.Spec.Kind == Panda && s.Spec.Persist != nil {
 		port, err := freePort()
 		if err != nil {
 			return "", err
@@ -133,16 +137,20 @@ func freePort() (string, error) {
 	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port), nil
 }
 
-// reach dials until the server accepts.
-func (s *Server) reach() error {
-	deadline := time.Now().Add(startLimit)
+// Reach dials until the server accepts.
+func (s *Server) Reach() error {
+	limit := s.Spec.StartLimit
+	if limit == 0 {
+		limit = startLimit
+	}
+	deadline := time.Now().Add(limit)
 	for {
 		c, err := net.DialTimeout(s.Network, s.Address, startLimit)
 		if err == nil {
 			return c.Close()
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: %s: not reachable after %v: %s", ErrStart, s.Spec.Kind, startLimit, s.log)
+			return fmt.Errorf("%w: %s: not reachable after %v: %s", ErrStart, s.Spec.Kind, limit, s.log)
 		}
 		select {
 		case err := <-s.ended:
@@ -180,6 +188,12 @@ func (s *Server) StopBy(signal syscall.Signal, within time.Duration) error {
 		s.kill()
 		return fmt.Errorf("%w: %s ignored %v for %v", ErrStop, s.Spec.Kind, signal, within)
 	}
+}
+
+// Kill ends the server as a crash does, by SIGKILL, and waits until it is gone.
+func (s *Server) Kill() {
+	s.kill()
+	s.clean()
 }
 
 // Said is the last of what the server printed.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind is a server that we know how to start.
@@ -16,12 +17,13 @@ const (
 	Memcached Kind = "memcached"
 	Panda     Kind = "panda"
 	Floor     Kind = "floor"
+	Redis     Kind = "redis"
 )
 
 // Spec says which server to start.
 type Spec struct {
 	Kind      Kind
-	Binary    string // Memcached: default from PATH; Panda, Floor: required
+	Binary    string // Memcached, Redis: default from PATH; Panda, Floor: required
 	Threads   int    // -t; the floor has one
 	MemoryMB  int    // -m, default 64 as memcached's
 	Unix      bool   // a unix socket instead of a port
@@ -29,14 +31,24 @@ type Spec struct {
 	UDP       bool   // at the same port, too
 	ValueSize int    // what the floor answers with
 	Pprof     bool   // Panda: serve profiles, see Server.Pprof
-	Extra     []string
+	// Persist is what Panda and Redis keep; nil: nothing. With it panda is started
+	// under its own name, and always serves profiles.
+	Persist *Persist
+	Extra   []string
+	// StartLimit is how long the server may take until it answers; 0: 10 s.
+	StartLimit time.Duration
 }
 
 // arguments returns the server's arguments for an address, which is a port or
 // a socket's path.
 func (s *Spec) arguments(address, pprof string) []string {
-	if s.Kind == Floor {
+	switch {
+	case s.Kind == Floor:
 		return []string{address, strconv.Itoa(s.ValueSize)}
+	case s.Kind == Redis:
+		return s.redisArguments(address)
+	case s.Persist != nil:
+		return s.serveArguments(address, pprof)
 	}
 	var a []string
 	if s.Kind == Panda {
@@ -65,8 +77,11 @@ func (s *Spec) arguments(address, pprof string) []string {
 // program returns the file to run.
 func (s *Spec) program() (string, error) {
 	name := s.Binary
-	if name == "" && s.Kind == Memcached {
+	switch {
+	case name == "" && s.Kind == Memcached:
 		name = string(Memcached)
+	case name == "" && s.Kind == Redis:
+		name = "redis-server"
 	}
 	if name == "" {
 		return "", fmt.Errorf("%w: no binary given for %s", ErrMissing, s.Kind)
@@ -78,7 +93,7 @@ func (s *Spec) program() (string, error) {
 	return path, nil
 }
 
-// Version returns what a memcached or panda binary says it is, in one line.
+// Version returns what a memcached, redis or panda binary says it is, in one line.
 func (s *Spec) Version() (string, error) {
 	if s.Kind == Floor {
 		return string(Floor), nil
@@ -88,12 +103,15 @@ func (s *Spec) Version() (string, error) {
 		return "", err
 	}
 	args := []string{"-V"}
-	if s.Kind == Panda {
+	switch s.Kind {
+	case Panda:
 		args = []string{"memcached", "-V"}
+	case Redis:
+		args = []string{"--version"}
 	}
 	out, err := exec.Command(program, args...).Output()
 	if err != nil {
-		return "", fmt.Errorf("%s -V: %w", s.Kind, err)
+		return "", fmt.Errorf("%s %s: %w", s.Kind, args[len(args)-1], err)
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
 	return line, nil
