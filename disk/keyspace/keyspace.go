@@ -90,7 +90,8 @@ type Keyspace struct {
 	epoch    atomic.Uint64 // that is open
 	released atomic.Uint64
 	durable  atomic.Uint64 // the last epoch that a crash cannot take back
-	buffers  []buffer      // one a loop, one for who is none
+	blocks   blocks
+	buffers  []buffer // one a loop, one for who is none
 	loops    []Loop
 	slots    []slotState // nil unless replies wait
 
@@ -103,10 +104,11 @@ type Keyspace struct {
 	unsynced   bool
 	noted      bool
 	unsyncedAt time.Time
-	syncs      histogram
 	logWritten atomic.Int64 // bytes of records since Open, and what it found
+	figures    figures      // for Stats
 
 	asked    atomic.Bool
+	askedNS  atomic.Int64 // when, where replies wait; 0: not known
 	wake     chan struct{}
 	requests chan func()
 	stop     chan struct{}
@@ -199,6 +201,8 @@ func (k *Keyspace) openLog(tail *effectlog.Tail) (err error) {
 	if k.log, err = effectlog.NewWriter(k.disk, ".", tail, effectlog.Options{SegmentBytes: k.config.SegmentBytes}); err != nil {
 		return err
 	}
+	k.durable.Store(k.epoch.Load() - 1)
+	k.publish()
 	k.buffers = make([]buffer, k.config.Loops+1)
 	k.loops = make([]Loop, k.config.Loops)
 	for i := range k.loops {

@@ -18,6 +18,7 @@ type Loop struct {
 	k     *Keyspace
 	b     *buffer
 	waits effectlog.Epoch // for what was seen in this turn and is not durable
+	fulls atomic.Int64    // how often it was full
 }
 
 // Loop is loop i's side.
@@ -74,6 +75,7 @@ func (l *Loop) Full() (wait uint64, full bool) {
 	if l.b.pending.Load() < l.k.config.LoopBytes {
 		return 0, false
 	}
+	l.fulls.Add(1)
 	l.k.wakeWriter()
 	return l.k.epoch.Load(), true
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/disk/snapshot"
 	"github.com/pandabeardb/panda/slab"
@@ -17,8 +18,7 @@ const (
 	// core and no loop waits behind it for longer than that.
 	walkFor     = 200 * time.Microsecond
 	restFor     = 300 * time.Microsecond
-	walkBuckets = 16        // at a time: about 100 items, 20 us
-	walkBytes   = 512 << 10 // of records are collected and then written
+	walkBuckets = 16 // at a time: about 100 items, 20 us
 
 	// watchEvery is how often is looked whether a snapshot is due.
 	watchEvery = time.Second
@@ -26,16 +26,22 @@ const (
 
 // snapshots take them: one goroutine, for the asked and the due ones.
 type snapshots struct {
-	asked   chan chan error
+	asked   chan struct{} // has one when waiting is set
 	stop    chan struct{}
 	done    chan struct{}
 	running atomic.Bool
 
+	doneItems, ofItems atomic.Int64 // of the one that is running
+
 	mu        sync.Mutex
+	waiting   chan error // who asked for one that has not begun; nil: nobody
+	closed    bool
 	bytes     int64 // of the newest
 	items     int64
-	takenAt   time.Time
+	at        time.Time // when it was taken; zero: there is none
+	takenAt   time.Time // the last try, or the start
 	took      time.Duration
+	taken     int64
 	failures  int64
 	logBytes  int64  // written to the log when it was taken
 	changed   uint64 // sum of sequences when it was taken
@@ -44,10 +50,13 @@ type snapshots struct {
 
 func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
 	s := &k.snapshots
-	s.asked, s.stop, s.done = make(chan chan error), make(chan struct{}), make(chan struct{})
+	s.asked, s.stop, s.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	s.changed = k.changes()
 	s.takenAt = time.Now()
 	s.hasOldLog = !k.logs()
+	if err := s.remember(k); err != nil {
+		return err
+	}
 	if err := snapshot.RemoveLeftovers(k.disk, "."); err != nil {
 		return err
 	}
@@ -62,6 +71,24 @@ func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
 	return nil
 }
 
+// remember takes what there is to know of the newest snapshot from its file.
+func (s *snapshots) remember(k *Keyspace) error {
+	name := k.recovery.Snapshot
+	if name == "" {
+		return nil
+	}
+	f, err := k.disk.Open(name, dio.ReadOnly)
+	if err != nil {
+		return err
+	}
+	s.bytes, err = f.Size()
+	s.items = k.recovery.SnapshotRecords
+	if _, header, _, headErr := snapshot.Newest(k.disk, "."); headErr == nil { // salvaged, it may have none
+		s.at = time.UnixMilli(header.CreatedMS)
+	}
+	return errors.Join(err, f.Close())
+}
+
 // changes is the number of all effects there ever were.
 func (k *Keyspace) changes() (n uint64) {
 	for _, seq := range k.store.Sequences() {
@@ -73,12 +100,17 @@ func (k *Keyspace) changes() (n uint64) {
 // runSnapshots is the snapshots' goroutine.
 func (k *Keyspace) runSnapshots() {
 	s := &k.snapshots
-	defer close(s.done)
+	defer s.end()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case answer := <-s.asked:
+		case <-s.asked:
+			s.mu.Lock()
+			answer := s.waiting
+			s.waiting = nil
+			s.running.Store(true)
+			s.mu.Unlock()
 			answer <- k.snapshot()
 		case <-tick.C:
 			if k.snapshotDue() {
@@ -92,15 +124,52 @@ func (k *Keyspace) runSnapshots() {
 	}
 }
 
+// end tells whoever waits that there will be no snapshot.
+func (s *snapshots) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.waiting != nil {
+		s.waiting <- ErrClosed
+		s.waiting = nil
+	}
+	close(s.done)
+}
+
+// StartSnapshot has one taken now. What became of it comes from the channel, which
+// nobody has to read. ErrBusy: one is on its way, or asked for. Any goroutine may call it.
+func (k *Keyspace) StartSnapshot() (<-chan error, error) {
+	s := &k.snapshots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, ErrClosed
+	case s.waiting != nil || s.running.Load():
+		return nil, ErrBusy
+	}
+	s.waiting = make(chan error, 1)
+	s.asked <- struct{}{} // has room: nobody else waits
+	return s.waiting, nil
+}
+
 // Snapshot takes one now, and waits for it. Any goroutine may call it.
 func (k *Keyspace) Snapshot() error {
-	answer := make(chan error, 1)
-	select {
-	case k.snapshots.asked <- answer:
-	case <-k.snapshots.done:
-		return ErrClosed
+	answer, err := k.StartSnapshot()
+	if err != nil {
+		return err
 	}
 	return <-answer
+}
+
+// stats are the figures now.
+func (s *snapshots) stats() SnapshotStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SnapshotStats{
+		Running: s.running.Load() || s.waiting != nil, Done: s.doneItems.Load(), Of: s.ofItems.Load(),
+		Taken: s.taken, Failures: s.failures, At: s.at, Took: s.took, Bytes: s.bytes, Items: s.items,
+	}
 }
 
 // snapshotDue reports whether it is time for one.
@@ -143,6 +212,8 @@ func (k *Keyspace) rest(d time.Duration) bool {
 // behind begin leads to.
 func (k *Keyspace) take(rest func(time.Duration) bool) error {
 	s := &k.snapshots
+	s.doneItems.Store(0)
+	s.ofItems.Store(k.store.Stats().Items)
 	s.running.Store(true)
 	defer s.running.Store(false)
 	begun := time.Now()
@@ -167,7 +238,8 @@ func (k *Keyspace) take(rest func(time.Duration) bool) error {
 		return err
 	}
 	s.mu.Lock()
-	s.bytes, s.items, s.took, s.takenAt = walk.bytes, walk.items, time.Since(begun), time.Now()
+	s.bytes, s.items, s.took, s.takenAt, s.at = walk.bytes, walk.items, time.Since(begun), time.Now(), begun
+	s.taken++
 	s.changed, s.logBytes = changed, logBytes
 	s.mu.Unlock()
 	return nil
@@ -227,7 +299,8 @@ func (w *walk) run(rest func(time.Duration) bool) error {
 	handle := w.k.store.Handle(0) // a walk uses nothing of it but the store
 	for since := time.Now(); ; {
 		done := handle.Walk(&w.cursor, w.nowMS, walkBuckets, w.add)
-		if done || len(w.half.bytes) >= walkBytes || len(w.half.values) > 0 {
+		w.k.snapshots.doneItems.Store(w.items)
+		if done || w.full() {
 			if err := w.write(); err != nil {
 				return err
 			}
@@ -246,28 +319,32 @@ func (w *walk) run(rest func(time.Duration) bool) error {
 
 // add collects an item, under its shard's lock.
 func (w *walk) add(it slab.Item) bool {
-	if len(w.half.values) > 0 { // one large value at a time: it stays pinned meanwhile
+	if w.full() {
 		return false
 	}
 	stamp := it.Stamp()
 	e := slab.Effect{Kind: slab.KindSet, Slot: uint16(stamp & slotMask), Seq: stamp >> slotBits, Item: it}
 	r := recordOf(&e)
-	w.bytes += int64(w.half.append(&r, &e))
+	w.bytes += int64(w.half.append(&w.k.blocks, &r, &e))
 	w.items++
 	return true
 }
 
+// full reports whether what was collected is to be written: a block, or one large
+// value, which stays pinned meanwhile.
+func (w *walk) full() bool {
+	return len(w.half.blocks) > 1 || len(w.half.blocks) == 1 && len(w.half.blocks[0].values) > 0
+}
+
 // write writes what was collected.
 func (w *walk) write() (err error) {
-	w.k.chunksOf(&w.half, func(c effectlog.Chunk) {
+	for _, b := range w.half.blocks {
 		if err == nil {
+			c := b.chunk()
 			err = w.w.AppendPieces(c.Pieces, c.Records)
 		}
-	})
-	for i := range w.half.values {
-		w.k.store.Release(w.half.values[i].pinned.Token())
 	}
-	w.half.clear()
+	w.half.clear(&w.k.blocks, w.k.store)
 	return err
 }
 
@@ -277,7 +354,7 @@ func (w *walk) finish() error {
 	k := w.k
 	k.stateMu.Lock()
 	for name, value := range k.states {
-		w.half.appendPlain(&effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
+		w.half.appendPlain(&k.blocks, &effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
 	}
 	k.stateMu.Unlock()
 	if err := w.write(); err != nil {
@@ -300,11 +377,4 @@ func (w *walk) finish() error {
 		}
 	}
 	return w.w.Publish()
-}
-
-// chunksOf calls f with the chunks of a half.
-func (k *Keyspace) chunksOf(h *half, f func(effectlog.Chunk)) {
-	for _, c := range h.appendChunks(nil) {
-		f(c)
-	}
 }

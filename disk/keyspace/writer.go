@@ -11,7 +11,7 @@ const (
 	// writeEvery is how long an epoch is open where nobody waits for it, unless its
 	// loop has eagerBytes. Epochs of 20 ms are 50 writes a second.
 	writeEvery = 20 * time.Millisecond
-	eagerBytes = 1 << 20
+	eagerBytes = 512 << 10
 
 	// syncEvery is fsync=everysec, with room for a write and a sync.
 	syncEvery = 900 * time.Millisecond
@@ -21,6 +21,9 @@ const (
 func (k *Keyspace) wakeWriter() {
 	if k.asked.Swap(true) {
 		return
+	}
+	if k.slots != nil {
+		k.askedNS.Store(time.Now().UnixNano())
 	}
 	select {
 	case k.wake <- struct{}{}:
@@ -48,6 +51,7 @@ func (k *Keyspace) run() {
 			}
 			return
 		}
+		k.publish()
 		if err != nil {
 			k.fail(err)
 			return
@@ -59,6 +63,7 @@ func (k *Keyspace) run() {
 // even if there is nothing in it.
 func (k *Keyspace) step(asked bool) error {
 	k.asked.Store(false) // before the epoch is closed: who asks later is in the next one
+	k.figures.begin(k.askedNS.Swap(0))
 	if !asked && k.idle() {
 		if k.unsynced {
 			return k.syncDue()
@@ -87,16 +92,25 @@ func (k *Keyspace) write() error {
 	epoch := effectlog.Epoch(k.epoch.Add(1) - 1)
 	chunks := k.chunks[:0]
 	for i := range k.buffers {
-		chunks = k.buffers[i].take(epoch).appendChunks(chunks)
+		for _, b := range k.buffers[i].take(epoch).blocks {
+			chunks = append(chunks, b.chunk())
+		}
 	}
 	k.chunks = chunks
+	if len(chunks) > 0 {
+		k.figures.gave()
+	}
 	err := k.log.Write(epoch, chunks)
 	if err == nil && len(chunks) > 0 && !k.unsynced {
 		k.unsynced, k.noted, k.unsyncedAt = true, false, time.Now()
 	}
 	clear(chunks)
-	if err == nil && k.config.Fsync == FsyncAlways {
+	switch {
+	case err != nil:
+	case k.config.Fsync == FsyncAlways:
 		err = k.sync()
+	default:
+		err = k.log.Flush() // so that nothing is lost when only the process dies
 	}
 	if err == nil && k.slots != nil {
 		k.markDurable()
@@ -113,13 +127,8 @@ func (k *Keyspace) write() error {
 
 // wrote forgets what the writer had taken, and gives back what was pinned for it.
 func (b *buffer) wrote(k *Keyspace) {
-	h := &b.spare
-	size := int64(len(h.bytes))
-	for i := range h.values {
-		size += int64(h.values[i].pinned.Len())
-		k.store.Release(h.values[i].pinned.Token())
-	}
-	h.clear()
+	size := b.spare.bytes()
+	b.spare.clear(&k.blocks, k.store)
 	k.logWritten.Add(size)
 	b.pending.Add(-size)
 }
@@ -139,6 +148,7 @@ func (k *Keyspace) markDurable() {
 // release lets go whoever waits for epoch.
 func (k *Keyspace) release(epoch effectlog.Epoch) {
 	k.released.Store(uint64(epoch))
+	k.figures.released()
 	if k.config.Passed != nil {
 		k.config.Passed()
 	}
@@ -162,7 +172,7 @@ func (k *Keyspace) sync() error {
 	}
 	k.unsynced = false
 	k.durable.Store(uint64(k.log.Durable()))
-	k.syncs.note(time.Since(begun))
+	k.figures.synced(time.Since(begun))
 	return nil
 }
 
