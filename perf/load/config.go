@@ -39,6 +39,7 @@ type Config struct {
 
 	Meta       bool    // mg and ms instead of get and set
 	Binary     bool    // the binary protocol; deeper than 1 its quiet requests, with a noop behind
+	RESP       bool    // redis's protocol: GET and SET
 	SetShare   float64 // share of requests that store: 0 all GET, 1 all SET
 	KeysPerGet int     // keys of one get, default 1
 
@@ -51,6 +52,7 @@ type Config struct {
 	Requests int64         // stop after so many
 	Duration time.Duration // or after so long
 	Rate     float64       // requests per second of the open loop; 0: closed
+	Burst    int           // requests of the open loop that are due together, on one connection; default 1
 
 	Latency bool   // fill Result.Latency (an open loop always does)
 	AnyKey  bool   // accept any key's reply of the right size: for the floor
@@ -98,6 +100,7 @@ func (c Config) withDefaults() Config {
 	c.Connections = defaultInt(c.Connections, 50)
 	c.Workers = min(defaultInt(c.Workers, 1), c.Connections)
 	c.Depth = defaultInt(c.Depth, 1)
+	c.Burst = defaultInt(c.Burst, 1)
 	c.KeysPerGet = defaultInt(c.KeysPerGet, 1)
 	c.ValueSize = defaultInt(c.ValueSize, 100)
 	if c.KeyPrefix == "" {
@@ -127,6 +130,7 @@ func (c Config) check() error {
 		{"connections", c.Connections, 1, ConnectionsMax},
 		{"workers", c.Workers, 1, ConnectionsMax},
 		{"depth", c.Depth, 1, DepthMax},
+		{"burst", c.Burst, 1, OutstandingMax},
 		{"keys per get", c.KeysPerGet, 1, DepthMax},
 		{"key count", c.KeyCount, 1, KeysMax},
 		{"value size", c.ValueSize, 1, ValueSizeMax},
@@ -143,6 +147,8 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: the share of sets is %g", ErrConfig, c.SetShare)
 	case c.Zipf < 0 || c.Rate < 0:
 		return fmt.Errorf("%w: negative zipf or rate", ErrConfig)
+	case c.RESP && (c.Meta || c.Binary || c.KeysPerGet > 1 || c.Network == "udp"):
+		return fmt.Errorf("%w: RESP is no protocol of memcached's, and GET takes one key", ErrConfig)
 	case c.Meta && c.KeysPerGet > 1:
 		return fmt.Errorf("%w: mg takes one key", ErrConfig)
 	case c.Binary && (c.Meta || c.KeysPerGet > 1 || c.Rate > 0 && c.Depth > 1 || c.AnyKey):

@@ -1,5 +1,6 @@
 // Package load is a black-box load generator for memcached's protocols, text,
-// meta and binary, over TCP, TLS, UDP and unix sockets: it talks to a server over sockets and knows nothing else of it.
+// meta and binary, and redis's, over TCP, TLS, UDP and unix sockets: it talks to a
+// server over sockets and knows nothing else of it.
 //
 // # Where it sits
 //
@@ -27,7 +28,7 @@
 // start + i/Rate, on the connections in turn, whether or not earlier replies
 // have come. A latency runs from the due time, not from the send, so that a
 // stall of the server counts against every request that it delayed (no
-// coordinated omission).
+// coordinated omission). Burst requests may be due together, in one write.
 //
 // A binary batch deeper than one is quiet: only hits and the noop behind it are
 // answered. Over UDP each request is a datagram, and waits for its reply.

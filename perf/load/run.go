@@ -55,6 +55,7 @@ func newWorkers(c *Config, stop *atomic.Bool) ([]*worker, error) {
 		workers = append(workers, w)
 		if c.Rate > 0 {
 			w.plan = newSchedule(c.planned(), c.Rate, i, c.Workers)
+			w.plan.burst = int64(c.Burst)
 		} else if c.Duration > 0 {
 			w.deadline = int64(c.Duration)
 		}

@@ -131,6 +131,7 @@ func TestRunKinds(t *testing.T) {
 			{Connections: 4, Depth: 8, Meta: true, Requests: 500},
 			{Connections: 4, Zipf: 0.99, SetShare: 0.1, Requests: 500},
 			{Connections: 4, Workers: 2, Rate: 20_000, Requests: 500},
+			{Connections: 4, Workers: 2, Rate: 20_000, Burst: 16, SetShare: 0.5, Requests: 500},
 		} {
 			c.KeyCount = 101
 			r := run(t, network, address, c)

@@ -1,12 +1,14 @@
 package load
 
 // schedule is the plan of an open loop: request i is due at start + i*interval,
-// whatever became of the ones before. Times are nanoseconds.
+// whatever became of the ones before, or with the first one of its burst. Times are
+// nanoseconds.
 type schedule struct {
 	start    int64
 	interval float64
 	index    int64 // of the next request
 	count    int64 // of requests in the plan
+	burst    int64 // requests that are due together
 }
 
 // newSchedule plans count requests of all workers together, at a rate per
@@ -17,6 +19,7 @@ func newSchedule(count int64, perSecond float64, worker, workers int) schedule {
 		start:    int64(interval * float64(worker)),
 		interval: interval * float64(workers),
 		count:    quota(count, worker, workers),
+		burst:    1,
 	}
 }
 
@@ -28,7 +31,12 @@ func quota(count int64, one, of int) int64 {
 
 // due is when the next request is to be sent. It is computed from the index,
 // not from the request before, so that rounding does not add up.
-func (s *schedule) due() int64 { return s.start + int64(float64(s.index)*s.interval) }
+func (s *schedule) due() int64 {
+	return s.start + int64(float64(s.index-s.index%s.burst)*s.interval)
+}
+
+// begins says whether the next request is the first of a burst.
+func (s *schedule) begins() bool { return s.index%s.burst == 0 }
 
 func (s *schedule) done() bool { return s.index >= s.count }
 

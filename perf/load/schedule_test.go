@@ -37,6 +37,18 @@ func TestScheduleDoesNotDrift(t *testing.T) {
 	}
 }
 
+// A burst is due with its first request, and the rate is the same.
+func TestBurst(t *testing.T) {
+	s := newSchedule(9, 1000, 0, 1)
+	s.burst = 4
+	for i := range int64(9) {
+		if d := s.due(); d != i/4*4*ms || s.begins() != (i%4 == 0) {
+			t.Errorf("request %d is due at %d", i, d)
+		}
+		s.index++
+	}
+}
+
 // A server that stalls for 10 ms delays the requests that were due meanwhile,
 // and each counts from when it was due: nothing is omitted.
 func TestStallCountsAgainstAllDelayed(t *testing.T) {

@@ -160,7 +160,7 @@ func (s *stream) replies(b []byte, now int64) (n int, err error) {
 			if err != nil {
 				return n, err
 			}
-			if n += m; s.body == 0 && (s.t.meta || s.t.binary) {
+			if n += m; s.body == 0 && (s.t.bare || s.t.binary) {
 				s.done(now)
 			}
 			continue
@@ -219,7 +219,7 @@ func (s *stream) valueLine(line []byte, now int64) error {
 		return nil
 	}
 	head, tail := len(s.t.head), len(line)-len(s.t.tail)
-	named := !s.t.meta // the line names its key
+	named := !s.t.bare // the line names its key
 	if named && tail != head+digits || !named && tail != head ||
 		string(line[:head]) != s.t.head || string(line[tail:]) != s.t.tail {
 		return wrongReply(strconv.Quote(s.t.head+"…"+s.t.tail), line)
@@ -295,6 +295,8 @@ func isError(line []byte) bool {
 		return bytes.HasPrefix(line, []byte("CLIENT_ERROR "))
 	case 'S':
 		return bytes.HasPrefix(line, []byte("SERVER_ERROR "))
+	case '-': // RESP's
+		return true
 	}
 	return false
 }

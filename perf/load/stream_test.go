@@ -36,6 +36,10 @@ func TestRequests(t *testing.T) {
 		{"mg", Config{Depth: 1, Meta: true}, "mg key:00000000 v\r\n"},
 		{"ms", Config{Depth: 1, Meta: true, SetShare: 1, ValueSize: 9}, "ms key:00000000 9\r\n00000000i\r\n"},
 		{"prefix", Config{Depth: 1, KeyPrefix: "p"}, "get p00000000\r\n"},
+		{"RESP get", Config{Depth: 1, RESP: true}, "*2\r\n$3\r\nGET\r\n$12\r\nkey:00000000\r\n"},
+		{"RESP set", Config{Depth: 2, RESP: true, SetShare: 1, ValueSize: 9},
+			"*3\r\n$3\r\nSET\r\n$12\r\nkey:00000000\r\n$9\r\n00000000i\r\n" +
+				"*3\r\n$3\r\nSET\r\n$12\r\nkey:00000001\r\n$9\r\n00000001i\r\n"},
 	} {
 		s := newTestStream(t, c.load)
 		s.batch(c.load.Depth, 0)
@@ -81,6 +85,7 @@ func replyCases() []replyCase {
 	multi := Config{Depth: 1, KeysPerGet: 3, ValueSize: 10}
 	meta := Config{Depth: 2, Meta: true, ValueSize: 10}
 	set := Config{Depth: 2, SetShare: 1, ValueSize: 10}
+	resp := Config{Depth: 2, RESP: true, ValueSize: 10}
 	return []replyCase{
 		{"two hits", get, v(0) + "END\r\n" + v(1) + "END\r\n", Result{Requests: 2, Hits: 2}},
 		{"miss and hit", get, "END\r\n" + v(1) + "END\r\n", Result{Requests: 2, Hits: 1, Misses: 1}},
@@ -94,6 +99,9 @@ func replyCases() []replyCase {
 		{"not stored", set, "STORED\r\nSERVER_ERROR out of memory storing object\r\n",
 			Result{Requests: 2, Stores: 1, Errors: 1}},
 		{"meta stored", Config{Depth: 1, Meta: true, SetShare: 1, ValueSize: 10}, "HD\r\n", Result{Requests: 1, Stores: 1}},
+		{"RESP hits", resp, "$10\r\n00000000ij\r\n$10\r\n00000001ij\r\n", Result{Requests: 2, Hits: 2}},
+		{"RESP miss", resp, "$-1\r\n$10\r\n00000001ij\r\n", Result{Requests: 2, Hits: 1, Misses: 1}},
+		{"RESP stored", Config{Depth: 2, RESP: true, SetShare: 1}, "+OK\r\n-OOM no\r\n", Result{Requests: 2, Stores: 1, Errors: 1}},
 		{"any key", Config{Depth: 1, ValueSize: 10, AnyKey: true},
 			"VALUE key:99999999 0 10\r\nxxxxxxxxxx\r\nEND\r\n", Result{Requests: 1, Hits: 1}},
 	}
@@ -142,6 +150,8 @@ func TestWrongReplies(t *testing.T) {
 		{"not stored", Config{Depth: 1, SetShare: 1}, "NOT_STORED\r\n"},
 		{"classic for meta", Config{Depth: 1, Meta: true}, "END\r\n"},
 		{"another key's meta value", Config{Depth: 1, Meta: true, ValueSize: 8}, "VA 8\r\n00000007\r\n"},
+		{"another key's RESP value", Config{Depth: 1, RESP: true, ValueSize: 8}, "$8\r\n00000007\r\n"},
+		{"stored for RESP", Config{Depth: 1, RESP: true, SetShare: 1}, "STORED\r\n"},
 		{"other size from the floor", Config{Depth: 1, ValueSize: 10, AnyKey: true}, "VALUE key:00000000 0 9\r\n"},
 	} {
 		s := newTestStream(t, c.load)

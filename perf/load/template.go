@@ -22,14 +22,14 @@ func (t *template) put(dst []byte, i int, key uint32) {
 // templates is what the streams of a run share; it is read-only.
 type templates struct {
 	get, set template
-	meta     bool
+	bare     bool // a value's line names no key, and nothing follows the value: meta, RESP
 	binary   bool
 	quiet    bool // binary, and only hits and noops are answered
 	anyKey   bool
 
 	// head and tail stand before and after the digits in the line that
-	// announces a value ("VALUE key:" and " 0 100\r\n"); in meta, head is the
-	// whole line, which names no key ("VA 100\r\n").
+	// announces a value ("VALUE key:" and " 0 100\r\n"); when it is bare, head is the
+	// whole line ("VA 100\r\n").
 	head, tail string
 	end        string // what ends a get's reply, or says that it missed
 	stored     string
@@ -39,10 +39,14 @@ type templates struct {
 }
 
 func newTemplates(c *Config) *templates {
-	t := &templates{meta: c.Meta, anyKey: c.AnyKey, value: valueOf(c.ValueSize)}
+	t := &templates{bare: c.Meta || c.RESP, anyKey: c.AnyKey, value: valueOf(c.ValueSize)}
 	size := strconv.Itoa(c.ValueSize)
 	if c.Binary {
 		t.useBinary(c)
+		return t
+	}
+	if c.RESP {
+		t.useRESP(c)
 		return t
 	}
 	if c.Meta {
@@ -56,6 +60,15 @@ func newTemplates(c *Config) *templates {
 	t.head, t.tail = "VALUE "+c.KeyPrefix, " 0 "+size+"\r\n"
 	t.end, t.stored = "END\r\n", "STORED\r\n"
 	return t
+}
+
+// useRESP makes the templates of redis's protocol.
+func (t *templates) useRESP(c *Config) {
+	key := "$" + strconv.Itoa(len(c.KeyPrefix)+digits) + "\r\n" + c.KeyPrefix
+	size := "$" + strconv.Itoa(c.ValueSize) + "\r\n"
+	t.get = newTemplate("*2\r\n$3\r\nGET\r\n", key, 1, "\r\n", nil)
+	t.set = newTemplate("*3\r\n$3\r\nSET\r\n", key, 1, "\r\n"+size, t.value)
+	t.head, t.end, t.stored = size, "$-1\r\n", "+OK\r\n"
 }
 
 func newTemplate(verb, prefix string, keys int, tail string, value []byte) template {

@@ -65,3 +65,22 @@ func TestUDPWithMemcached(t *testing.T) {
 	transfer(t, s, Config{Network: "udp", Requests: 2000, SetShare: 0.5})
 	transfer(t, s, Config{Network: "udp", Requests: 2000, Binary: true})
 }
+
+func TestRedis(t *testing.T) {
+	s, err := peer.Start(peer.Spec{Kind: peer.Redis})
+	if errors.Is(err, peer.ErrMissing) {
+		t.Skip("SKIP: redis-server is not installed")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, size := range []int{100, 50_000} {
+		transfer(t, s, Config{RESP: true, SetShare: 1, Sequential: true, ValueSize: size})
+		transfer(t, s, Config{RESP: true, Depth: 16, SetShare: 0.3, Requests: 2000, ValueSize: size})
+	}
+}

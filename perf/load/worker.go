@@ -116,13 +116,16 @@ func (w *worker) openLoop() error {
 	}
 }
 
-// issue makes the next request that is due, if any, and returns where.
+// issue makes the next requests that are due together, if any, and returns where.
 func (w *worker) issue() *conn {
-	turn := w.plan.index % int64(len(w.conns))
-	if !w.plan.issue(w.conns[turn].stream, w.now()) {
+	c := w.conns[w.plan.index/w.plan.burst%int64(len(w.conns))]
+	now := w.now()
+	if !w.plan.issue(c.stream, now) {
 		return nil
 	}
-	return w.conns[turn]
+	for !w.plan.begins() && w.plan.issue(c.stream, now) {
+	}
+	return c
 }
 
 func (w *worker) outstanding() (n int) {
