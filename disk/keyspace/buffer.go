@@ -9,12 +9,21 @@ import (
 	"github.com/pandabeardb/panda/slab"
 )
 
-// chunkMax is how large a Chunk gets unless one record is larger: what the writer
-// lays into its stage at once, several times over.
-const chunkMax = 1 << 20
+const (
+	// blockBytes is a buffer's unit: few enough of them for a burst, and what a writer
+	// lays into its stage at once is in a core's cache.
+	blockBytes = 256 << 10
+	// blockValuesMax is how much of large values a block may have, unless it is one:
+	// then there is a new block, which is a Chunk.
+	blockValuesMax = 1 << 20
+	// blocksKept is how many blocks that nobody uses are kept: 2 MiB.
+	blocksKept = 8
+	// recordRoom is what a record has beside key and value, at most.
+	recordRoom = 64
+)
 
 // buffer is what one source of effects has not given to the writer yet. Effects are
-// appended under the shard's lock: the order is shard, buffer.
+// appended under the shard's lock: the order is shard, buffer, blocks.
 type buffer struct {
 	mu     sync.Mutex
 	halves [2]half // of the open epoch and, until the writer takes it, of the one before
@@ -29,14 +38,17 @@ type buffer struct {
 
 // half is a buffer's part of one epoch.
 type half struct {
-	bytes   []byte // records, one after the other, but for large values
-	values  []largeValue
-	chunks  []chunkEnd
-	stamps  []uint64 // of the effects; only where replies wait
-	current chunkEnd // of the chunk that grows
-	size    int64    // of it, large values included
+	blocks []*block
+	stamps []uint64 // of the effects; only where replies wait
+}
 
-	pieces [][]byte // of the chunks, for the writer
+// block is a piece of a half: whole records, of which large values lie elsewhere.
+type block struct {
+	bytes      []byte
+	values     []largeValue
+	valueBytes int64
+	records    int
+	pieces     [][]byte // of all of it, for the writer
 }
 
 // largeValue is a value that stays where it is, pinned, until it is written.
@@ -46,101 +58,133 @@ type largeValue struct {
 	pinned slab.Pinned
 }
 
-// chunkEnd is where a chunk ends.
-type chunkEnd struct{ bytes, values, records int }
+// blocks are those that nobody uses.
+type blocks struct {
+	mu   sync.Mutex
+	free []*block
+}
+
+// take is an empty block with room for need bytes.
+func (p *blocks) take(need int) *block {
+	if need > blockBytes { // of a protocol's state
+		return &block{bytes: make([]byte, 0, need)}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free) - 1; n >= 0 {
+		b := p.free[n]
+		p.free[n] = nil
+		p.free = p.free[:n]
+		return b
+	}
+	return &block{bytes: make([]byte, 0, blockBytes)}
+}
+
+// give gives blocks back.
+func (p *blocks) give(list []*block) {
+	for _, b := range list {
+		clear(b.values)
+		clear(b.pieces)
+		*b = block{bytes: b.bytes[:0], values: b.values[:0], pieces: b.pieces[:0]}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range list {
+		if len(p.free) < blocksKept && cap(b.bytes) == blockBytes {
+			p.free = append(p.free, b)
+		}
+	}
+}
+
+// room is the block in which the next record goes, of need bytes and a large value.
+func (h *half) room(p *blocks, need, large int) *block {
+	if n := len(h.blocks); n > 0 {
+		b := h.blocks[n-1]
+		if cap(b.bytes)-len(b.bytes) >= need && (large == 0 || b.valueBytes+int64(large) <= blockValuesMax) {
+			return b
+		}
+	}
+	b := p.take(need)
+	h.blocks = append(h.blocks, b)
+	return b
+}
 
 // append adds a record of an effect, and returns how many bytes it has.
-func (h *half) append(r *effectlog.Record, e *slab.Effect) (size int) {
-	from := len(h.bytes)
+func (h *half) append(p *blocks, r *effectlog.Record, e *slab.Effect) (size int) {
+	small, large := 0, 0
 	switch {
 	case e.Kind != slab.KindSet:
-		h.bytes = effectlog.AppendHead(h.bytes, r, 0)
-		effectlog.Seal(h.bytes[from:])
 	case e.Item.Large():
-		n := e.Item.ValueLen()
-		h.bytes = effectlog.AppendHead(h.bytes, r, n)
-		h.values = append(h.values, largeValue{from, len(h.bytes), e.Item.Pin()})
-		size = n
+		large = e.Item.ValueLen()
 	default:
-		h.bytes = effectlog.AppendHead(h.bytes, r, e.Item.ValueLen())
-		h.bytes = append(h.bytes, e.Item.Value()...)
-		effectlog.Seal(h.bytes[from:])
+		small = e.Item.ValueLen()
 	}
-	size += len(h.bytes) - from
-	h.grew(from, size)
-	return size
+	b := h.room(p, recordRoom+len(r.Key)+small, large)
+	from := len(b.bytes)
+	b.bytes = effectlog.AppendHead(b.bytes, r, small+large)
+	switch {
+	case large > 0:
+		b.values = append(b.values, largeValue{from, len(b.bytes), e.Item.Pin()})
+		b.valueBytes += int64(large)
+	case small > 0:
+		b.bytes = append(b.bytes, e.Item.Value()...)
+		fallthrough
+	default:
+		effectlog.Seal(b.bytes[from:])
+	}
+	b.records++
+	return len(b.bytes) - from + large
 }
 
 // appendPlain adds a record that is no key's effect.
-func (h *half) appendPlain(r *effectlog.Record) (size int) {
-	from := len(h.bytes)
-	h.bytes = effectlog.AppendRecord(h.bytes, r)
-	h.grew(from, len(h.bytes)-from)
-	return len(h.bytes) - from
+func (h *half) appendPlain(p *blocks, r *effectlog.Record) (size int) {
+	b := h.room(p, recordRoom+len(r.Key)+len(r.Value), 0)
+	from := len(b.bytes)
+	b.bytes = effectlog.AppendRecord(b.bytes, r)
+	b.records++
+	return len(b.bytes) - from
 }
 
-// grew puts the record at from into the chunk that grows, or into a new one.
-func (h *half) grew(from, size int) {
-	if h.current.records > 0 && h.size+int64(size) > chunkMax {
-		h.chunks = append(h.chunks, h.current)
-		h.current.records, h.size = 0, 0
+// bytes is what is in the half.
+func (h *half) bytes() (n int64) {
+	for _, b := range h.blocks {
+		n += int64(len(b.bytes)) + b.valueBytes
 	}
-	h.current.bytes, h.current.values = len(h.bytes), len(h.values)
-	h.current.records++
-	h.size += int64(size)
+	return n
 }
 
-// empty reports whether nothing was appended.
-func (h *half) empty() bool { return len(h.bytes) == 0 }
-
-// clear forgets all, and keeps the memory unless there was a burst.
-func (h *half) clear() {
-	const keep = 4 << 20 // what a loop writes in the longest of usual epochs
-	if cap(h.bytes) > keep {
-		h.bytes = nil
-	}
-	h.bytes, h.chunks, h.stamps = h.bytes[:0], h.chunks[:0], h.stamps[:0]
-	clear(h.values)
-	clear(h.pieces)
-	h.values, h.pieces = h.values[:0], h.pieces[:0]
-	h.current, h.size = chunkEnd{}, 0
-}
-
-// appendChunks appends the half's chunks for effectlog.Writer, and seals the records
-// whose values lie elsewhere.
-func (h *half) appendChunks(chunks []effectlog.Chunk) []effectlog.Chunk {
-	if h.empty() {
-		return chunks
-	}
-	h.chunks = append(h.chunks, h.current)
-	begin := chunkEnd{}
-	for _, end := range h.chunks {
-		from, at := len(h.pieces), begin.bytes
-		for i := begin.values; i < end.values; i++ {
-			v := &h.values[i]
-			h.pieces = append(h.pieces, h.bytes[at:v.at])
-			first := len(h.pieces)
-			h.appendValue(v)
-			effectlog.Seal(h.bytes[v.record:v.at], h.pieces[first:]...)
-			at = v.at
+// clear forgets all, and gives back what was pinned for it.
+func (h *half) clear(p *blocks, store *slab.Store) {
+	for _, b := range h.blocks {
+		for i := range b.values {
+			store.Release(b.values[i].pinned.Token())
 		}
-		if at < end.bytes {
-			h.pieces = append(h.pieces, h.bytes[at:end.bytes])
-		}
-		// What was appended before may lie elsewhere since: it is the same.
-		chunks = append(chunks, effectlog.Chunk{Pieces: h.pieces[from:len(h.pieces):len(h.pieces)], Records: end.records})
-		begin = end
 	}
-	return chunks
+	p.give(h.blocks)
+	clear(h.blocks)
+	h.blocks, h.stamps = h.blocks[:0], h.stamps[:0]
 }
 
-// appendValue appends a large value's pieces.
-func (h *half) appendValue(v *largeValue) {
-	for at := 0; at < v.pinned.Len(); {
-		piece := v.pinned.Segment(at)
-		h.pieces = append(h.pieces, piece)
-		at += len(piece)
+// chunk is the block for the log and for snapshots. It seals the records whose values
+// lie elsewhere.
+func (b *block) chunk() effectlog.Chunk {
+	at := 0
+	for i := range b.values {
+		v := &b.values[i]
+		b.pieces = append(b.pieces, b.bytes[at:v.at])
+		first := len(b.pieces)
+		for from := 0; from < v.pinned.Len(); {
+			piece := v.pinned.Segment(from)
+			b.pieces = append(b.pieces, piece)
+			from += len(piece)
+		}
+		effectlog.Seal(b.bytes[v.record:v.at], b.pieces[first:]...)
+		at = v.at
 	}
+	if at < len(b.bytes) {
+		b.pieces = append(b.pieces, b.bytes[at:])
+	}
+	return effectlog.Chunk{Pieces: b.pieces, Records: b.records}
 }
 
 // recordOf is an effect's record, without its value.
@@ -173,7 +217,7 @@ func (k *Keyspace) Append(e slab.Effect) {
 	b.mu.Lock()
 	epoch := effectlog.Epoch(k.epoch.Load())
 	h := &b.halves[epoch&1]
-	size := h.append(&r, &e)
+	size := h.append(&k.blocks, &r, &e)
 	if k.slots != nil {
 		h.stamps = append(h.stamps, r.Stamp)
 	}
@@ -218,7 +262,7 @@ func (k *Keyspace) appendPlain(r *effectlog.Record) {
 	}
 	b := &k.buffers[len(k.buffers)-1]
 	b.mu.Lock()
-	size := b.halves[k.epoch.Load()&1].appendPlain(r)
+	size := b.halves[k.epoch.Load()&1].appendPlain(&k.blocks, r)
 	b.mu.Unlock()
 	b.pending.Add(int64(size))
 }

@@ -76,3 +76,57 @@ func BenchmarkSetOff(b *testing.B) {
 
 func BenchmarkSetEverySecond(b *testing.B) { benchmarkSet(b, FsyncEverySecond) }
 func BenchmarkSetAlways(b *testing.B)      { benchmarkSet(b, FsyncAlways) }
+
+// benchmarkRecovery is the time to recover items of 16 and 64 bytes.
+func benchmarkRecovery(b *testing.B, snapshot bool) {
+	const items = 1_000_000
+	disk, err := dio.Folder(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	store := func() *slab.Store {
+		s, err := slab.New(slab.Config{LimitBytes: 512 << 20, Loops: 2, Evict: true, StartMS: testNowMS})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return s
+	}
+	c := testConfig(disk, ModeLog, FsyncNo)
+	c.SegmentBytes = 0
+	r := &rig{t: b, store: store()}
+	if r.k, err = Open(c, r.store); err != nil {
+		b.Fatal(err)
+	}
+	value := make([]byte, 64)
+	for i := range items {
+		r.set(i&1, fmt.Sprintf("key-%012d", i), value, slab.Spec{Evictable: true})
+		r.wait(i & 1)
+		for {
+			if _, full := r.k.Loop(i & 1).Full(); !full {
+				break
+			}
+		}
+	}
+	if snapshot {
+		if err := r.k.Snapshot(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	r.close()
+	for b.Loop() {
+		r.store = store()
+		if r.k, err = Open(c, r.store); err != nil {
+			b.Fatal(err)
+		}
+		if n := r.store.Stats().Items; n != items {
+			b.Errorf("%d items", n)
+		}
+		b.StopTimer()
+		r.close()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/items, "ns/item")
+}
+
+func BenchmarkRecoverySnapshot(b *testing.B) { benchmarkRecovery(b, true) }
+func BenchmarkRecoveryLog(b *testing.B)      { benchmarkRecovery(b, false) }

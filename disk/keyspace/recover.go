@@ -78,7 +78,7 @@ func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err 
 	}
 	trailer, err := snapshot.Read(k.disk, name, options, func(b *snapshot.Batch) error {
 		k.recovery.SnapshotRecords += int64(b.Count)
-		return p.playAll(b.Records)
+		return p.playAll(b.Records, false)
 	})
 	if err != nil {
 		return 0, 0, err
@@ -88,8 +88,12 @@ func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err 
 	return header.Begin, max(header.Begin, trailer.End), nil // salvaged, it may be without an end
 }
 
-// gatherBytes of small epochs are played together.
-const gatherBytes = 1 << 20
+const (
+	// gatherBytes of small epochs are played together.
+	gatherBytes = 1 << 20
+	// together is how many records' memory is asked for at once.
+	together = 16
+)
 
 // players restore what is read, each the shards whose number is its own.
 type players struct {
@@ -109,6 +113,9 @@ type player struct {
 	lastSeq [slab.Slots]uint64 // of what is in at, to see whether it is in order
 	ordered bool
 	err     error
+
+	keys    [together]slab.Key
+	records [together]effectlog.Record
 }
 
 // place is where a record begins, and its stamp with the slot in front.
@@ -144,7 +151,7 @@ func (p *players) gather(records []byte) error {
 		if err := p.play(); err != nil {
 			return err
 		}
-		return p.playAll(records)
+		return p.playAll(records, true)
 	}
 	if p.gathered = append(p.gathered, records...); len(p.gathered) < gatherBytes {
 		return nil
@@ -156,11 +163,12 @@ func (p *players) gather(records []byte) error {
 func (p *players) play() error {
 	records := p.gathered
 	p.gathered = p.gathered[:0]
-	return p.playAll(records)
+	return p.playAll(records, true)
 }
 
-// playAll plays records, and returns when that is done.
-func (p *players) playAll(records []byte) error {
+// playAll plays records, and returns when that is done. Sorted says that those of a
+// slot must be in order; a snapshot has no key twice.
+func (p *players) playAll(records []byte, sorted bool) error {
 	for i := range p.players {
 		p.players[i].at, p.players[i].ordered = p.players[i].at[:0], true
 	}
@@ -174,7 +182,7 @@ func (p *players) playAll(records []byte) error {
 			p.states[string(r.Key)] = slices.Clone(r.Value)
 		default:
 			slot := stamp & slotMask
-			p.players[slot&uint64(len(p.players)-1)].add(stamp, slot, at)
+			p.players[slot&uint64(len(p.players)-1)].add(stamp, slot, at, sorted)
 		}
 		at += n
 	}
@@ -200,12 +208,14 @@ func (p *players) flush(record []byte) {
 	}
 }
 
-func (q *player) add(stamp, slot uint64, at int) {
+func (q *player) add(stamp, slot uint64, at int, sorted bool) {
 	seq := stamp >> slotBits
-	if seq < q.lastSeq[slot] {
-		q.ordered = false
+	if sorted {
+		if seq < q.lastSeq[slot] {
+			q.ordered = false
+		}
+		q.lastSeq[slot] = seq
 	}
-	q.lastSeq[slot] = seq
 	q.at = append(q.at, place{slot<<(64-slotBits) | seq, at})
 }
 
@@ -223,34 +233,42 @@ func (q *player) run(wait *sync.WaitGroup) {
 // an epoch has them loop by loop.
 func (q *player) play(records []byte) error {
 	if !q.ordered {
-		slices.SortStableFunc(q.at, func(a, b place) int { return cmp.Compare(a.key, b.key) })
+		slices.SortFunc(q.at, func(a, b place) int { return cmp.Compare(a.key, b.key) })
 		clear(q.lastSeq[:])
 	}
-	for _, place := range q.at {
-		r, _ := effectlog.ParseChecked(records[place.at:])
-		if err := q.restore(&r); err != nil {
-			return err
+	for at := q.at; len(at) > 0; {
+		n := min(len(at), together)
+		for i, place := range at[:n] {
+			r := &q.records[i]
+			*r, _ = effectlog.ParseChecked(records[place.at:])
+			q.keys[i] = q.handle.Key(uint16(r.DB), r.Key)
 		}
+		q.handle.Foresee(q.keys[:n])
+		for i := range n {
+			if err := q.restore(&q.keys[i], &q.records[i]); err != nil {
+				return err
+			}
+		}
+		at = at[n:]
 	}
 	return nil
 }
 
-func (q *player) restore(r *effectlog.Record) error {
-	k := q.handle.Key(uint16(r.DB), r.Key)
+func (q *player) restore(k *slab.Key, r *effectlog.Record) error {
 	if uint64(k.Slot) != r.Stamp&slotMask {
 		return fmt.Errorf("%w: key %q is not of slot %d", errForeign, r.Key, r.Stamp&slotMask)
 	}
 	err := error(nil)
 	switch r.Kind {
 	case effectlog.KindSet:
-		err = q.handle.Restore(&k, &slab.Past{
+		err = q.handle.Restore(k, &slab.Past{
 			Stamp: r.Stamp, Marks: slab.Marks(r.Bits), Value: r.Value,
 			Spec: slab.Spec{Flags: r.Flags, ExpiresAtMS: r.ExpiryMS, CAS: r.CAS},
 		}, q.nowMS)
 	case effectlog.KindTouch:
-		err = q.handle.RestoreTouch(&k, r.Stamp, r.ExpiryMS)
+		err = q.handle.RestoreTouch(k, r.Stamp, r.ExpiryMS)
 	default:
-		q.handle.RestoreDelete(&k, r.Stamp)
+		q.handle.RestoreDelete(k, r.Stamp)
 	}
 	if errors.Is(err, slab.ErrNoMemory) || errors.Is(err, slab.ErrTooLarge) {
 		return fmt.Errorf("%w: %w", ErrMemory, err)
