@@ -3,6 +3,7 @@ package effectlog
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 var (
@@ -18,6 +19,8 @@ var (
 	ErrGap = errors.New("effectlog: a part of the log is missing")
 	// ErrFailed: an earlier write or sync failed; the log takes no more.
 	ErrFailed = errors.New("effectlog: an earlier write failed")
+	// ErrFull: the disk, or the user's share of it, has no room for a segment.
+	ErrFull = errors.New("effectlog: no room for the log on the disk")
 	// ErrChunk: a chunk of several records above 8 MiB.
 	ErrChunk = errors.New("effectlog: a chunk is too large")
 	// ErrEpoch: an epoch that is not above the last one.
@@ -25,6 +28,14 @@ var (
 	// ErrNotRepaired: the log's end is not mended.
 	ErrNotRepaired = errors.New("effectlog: the log was interrupted, and not repaired")
 )
+
+// checkFull makes an error of what takes room an ErrFull, if it is one.
+func checkFull(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
 
 // A DamageError says where the log cannot be believed.
 type DamageError struct {

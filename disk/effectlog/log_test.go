@@ -327,12 +327,11 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// A disk that is full, or a sync that failed, ends the log, and nothing is said to be
-// durable that is not.
+// A write or a sync that failed ends the log, and nothing is said to be durable that is
+// not.
 func TestFailures(t *testing.T) {
 	broken := errors.New("broken")
 	for name, arm := range map[string]func(*diotest.FS) error{
-		"full disk": func(disk *diotest.FS) error { disk.SetSpace(1); return syscall.ENOSPC },
 		"sync": func(disk *diotest.FS) error {
 			disk.Before(func(e diotest.Event) error {
 				if e.Call == "sync" {
@@ -379,6 +378,49 @@ func TestFailures(t *testing.T) {
 				t.Errorf("up to %d of %d, %v", last, w.Durable(), err)
 			}
 		})
+	}
+}
+
+// A disk that is full, at any moment and for any segment or large epoch, has the same
+// call come again, loses nothing that was durable meanwhile, and nothing at all later.
+func TestFullDisk(t *testing.T) {
+	full := 0
+	for space := int64(0); space < 6*segmentBytesMin; space += 3 * dio.BlockSize {
+		disk := diotest.New()
+		w := start(t, disk, &Tail{})
+		disk.SetSpace(segmentBytesMin + space)
+		again := func(call func() error) {
+			t.Helper()
+			err := call()
+			if errors.Is(err, ErrFull) && errors.Is(err, syscall.ENOSPC) {
+				full++
+				if err := call(); !errors.Is(err, ErrFull) {
+					t.Fatalf("again: %v", err)
+				}
+				if _, last, err := readAll(disk.Crash(diotest.Tears(1)[0]), ReadOptions{}); err != nil || last < lastOf(w.Durable()) {
+					t.Fatalf("a crash while it is full: up to %d of %d, %v", last, w.Durable(), err)
+				}
+				disk.SetSpace(0)
+				err = call()
+			}
+			must(t, err)
+		}
+		for epoch := Epoch(1); epoch <= 60; epoch++ {
+			again(func() error { return w.Write(epoch, chunksOf(epoch)) })
+			if epoch%3 == 0 {
+				again(w.Flush)
+			}
+			if epoch%5 == 0 {
+				again(w.Sync)
+			}
+		}
+		must(t, w.Close())
+		if _, last, err := readAll(disk, ReadOptions{}); err != nil || last != lastOf(60) {
+			t.Fatalf("%d bytes: up to %d, %v", space, last, err)
+		}
+	}
+	if full < 10 {
+		t.Errorf("the disk was full %d times", full)
 	}
 }
 

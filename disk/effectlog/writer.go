@@ -118,17 +118,16 @@ func (w *Writer) begin(first Epoch) error {
 			return err
 		}
 	}
+	next, err := w.takeSpare(first)
+	if err != nil {
+		return checkFull(err)
+	}
 	if w.file != nil {
 		if err := w.file.Close(); err != nil {
 			return err
 		}
-		w.file = nil
 		w.segment.bytes = w.size
 		w.earlier = append(w.earlier, w.segment)
-	}
-	next, err := w.takeSpare(first)
-	if err != nil {
-		return err
 	}
 	next.segment.first = first
 	w.file, w.segment, w.size, w.offset, w.ended = next.file, next.segment, next.size, dio.BlockSize, false
@@ -183,8 +182,9 @@ func (w *Writer) prepare() {
 
 // Write appends the effects of an epoch, which is above all before it, and may have
 // none. They may stay in memory until Flush or Sync, and are durable when Durable says
-// so. After an error other than ErrEpoch and ErrChunk the log takes no more: Close it,
-// Read and Repair what is there, and begin anew.
+// so. ErrFull, also of Flush and Sync: nothing has changed, and the same call may be
+// tried again. After an error other than that, ErrEpoch and ErrChunk the log takes no
+// more: Close it, Read and Repair what is there, and begin anew.
 func (w *Writer) Write(epoch Epoch, chunks []Chunk) error {
 	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
@@ -201,8 +201,8 @@ func (w *Writer) Write(epoch Epoch, chunks []Chunk) error {
 		all += size
 	}
 	if all > 0 {
-		if w.failed = w.add(epoch, chunks, all); w.failed != nil {
-			return errors.Join(ErrFailed, w.failed)
+		if err := w.add(epoch, chunks, all); err != nil {
+			return w.fail(err)
 		}
 	}
 	w.written = epoch
@@ -240,13 +240,19 @@ func (w *Writer) add(epoch Epoch, chunks []Chunk, size int64) error {
 // Flush writes what is in memory. A crash of the machine may still take it back, one
 // of the process not.
 func (w *Writer) Flush() error {
-	if w.failed == nil {
-		w.failed = w.flush()
-	}
 	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
 	}
-	return nil
+	return w.fail(w.flush())
+}
+
+// fail keeps an error, after which the log takes no more. A full disk is none.
+func (w *Writer) fail(err error) error {
+	if err == nil || errors.Is(err, ErrFull) {
+		return err
+	}
+	w.failed = err
+	return errors.Join(ErrFailed, err)
 }
 
 // flush writes the frame that is in the stage.
@@ -356,7 +362,7 @@ func (w *Writer) room(need int64) error {
 		return nil
 	}
 	if err := w.file.Allocate(0, w.offset+need); err != nil {
-		return err
+		return checkFull(err)
 	}
 	w.size = w.offset + need
 	return nil
@@ -432,16 +438,14 @@ func (w *Writer) end() error {
 
 // Sync makes all durable that was given to Write.
 func (w *Writer) Sync() error {
-	if w.failed == nil {
-		w.failed = w.flush()
-	}
-	if w.failed == nil && w.syncNeed {
-		w.failed = w.sync()
-	}
 	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
 	}
-	return nil
+	err := w.flush()
+	if err == nil && w.syncNeed {
+		err = w.sync()
+	}
+	return w.fail(err)
 }
 
 // sync makes all durable that is in the file.
