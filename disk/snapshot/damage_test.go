@@ -11,6 +11,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/dio/diotest"
@@ -125,7 +126,7 @@ func TestBitFlips(t *testing.T) {
 			lost = 1
 		}
 		numbers, told, trailer := salvage(t, disk, 1, ReadOptions{})
-		if len(numbers) < 120-lost || len(told) == 0 || trailer.Seqs == nil != (at == int64(len(b))-trailerBytes) {
+		if len(numbers) < 120-lost || len(told) != 1 || trailer.Seqs == nil != (at == int64(len(b))-trailerBytes) {
 			t.Fatalf("%s: %d records, %v", what, len(numbers), told)
 		}
 	}
@@ -144,49 +145,110 @@ func TestHarm(t *testing.T) {
 		return b[frames[i].Offset:end]
 	}
 	head, trailer := b[:dio.BlockSize], b[len(b)-trailerBytes:]
+	end := int64(len(b)) - trailerBytes
 	join := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
 	for _, c := range []struct {
 		name  string
 		bytes []byte
 		lost  int
 		err   error
+		at    int64
 	}{
-		{"nothing", nil, 120, ErrHead},
-		{"only a head", head, 120, ErrTrailer},
-		{"no head", b[dio.BlockSize:], 10, ErrHead}, // the first frame is in its place
-		{"no frames", join(head, trailer), 120, ErrOrder},
-		{"first missing", join(head, cut(1, 12), trailer), 10, ErrOrder},
-		{"one missing", join(head, cut(0, 5), cut(6, 12), trailer), 10, ErrOrder},
-		{"last missing", join(head, cut(0, 11), trailer), 10, ErrOrder},
-		{"one doubled", join(head, cut(0, 6), cut(5, 12), trailer), 0, ErrOrder},
-		{"last doubled", join(head, cut(0, 12), cut(11, 12), trailer), 0, ErrOrder},
-		{"two exchanged", join(head, cut(0, 3), cut(4, 5), cut(3, 4), cut(5, 12), trailer), 0, ErrOrder},
-		{"foreign frame", join(head, cut(0, 3), other[frames[3].Offset:frames[4].Offset], cut(4, 12), trailer), 10, ErrFrame},
-		{"foreign head", join(other[:dio.BlockSize], b[dio.BlockSize:]), 0, ErrTrailer},
-		{"foreign trailer", join(b[:len(b)-trailerBytes], other[len(b)-trailerBytes:]), 0, ErrTrailer},
-		{"no trailer", b[:len(b)-trailerBytes], 0, ErrTrailer},
-		{"cut off in the trailer", b[:len(b)-dio.BlockSize], 0, ErrTrailer},
-		{"cut off in a block", b[:len(b)-10], 0, ErrTrailer},
-		{"cut off in a frame", b[:frames[11].Offset+dio.BlockSize], 10, ErrTrailer},
-		{"longer", join(b, make([]byte, dio.BlockSize)), 0, ErrTrailer},
-		{"longer by a byte", join(b, []byte{0}), 0, ErrTrailer},
-		{"two trailers", join(b, trailer), 0, ErrFrame},
-		{"zeros in a frame", join(b[:frames[4].Offset], make([]byte, dio.BlockSize), b[frames[4].Offset+dio.BlockSize:]), 10, ErrFrame},
+		{"nothing", nil, 120, ErrHead, 0},
+		{"only a head", head, 120, ErrTrailer, 0},
+		{"no head", b[dio.BlockSize:], 10, ErrHead, 0}, // the first frame is in its place
+		{"no frames", join(head, trailer), 120, ErrOrder, dio.BlockSize},
+		{"first missing", join(head, cut(1, 12), trailer), 10, ErrOrder, dio.BlockSize},
+		{"one missing", join(head, cut(0, 5), cut(6, 12), trailer), 10, ErrOrder, frames[5].Offset},
+		{"last missing", join(head, cut(0, 11), trailer), 10, ErrOrder, frames[11].Offset},
+		{"one doubled", join(head, cut(0, 6), cut(5, 12), trailer), 0, ErrOrder, frames[6].Offset},
+		{"last doubled", join(head, cut(0, 12), cut(11, 12), trailer), 0, ErrOrder, end},
+		{"two exchanged", join(head, cut(0, 3), cut(4, 5), cut(3, 4), cut(5, 12), trailer), 0, ErrOrder, frames[3].Offset},
+		{"foreign frame", join(head, cut(0, 3), other[frames[3].Offset:frames[4].Offset], cut(4, 12), trailer), 10, ErrFrame, frames[3].Offset},
+		{"foreign head", join(other[:dio.BlockSize], b[dio.BlockSize:]), 0, ErrTrailer, end},
+		{"foreign trailer", join(b[:len(b)-trailerBytes], other[len(b)-trailerBytes:]), 0, ErrTrailer, end},
+		{"no trailer", b[:len(b)-trailerBytes], 0, ErrTrailer, max(end-trailerBytes, 0)},
+		{"cut off in the trailer", b[:len(b)-dio.BlockSize], 0, ErrTrailer, end - dio.BlockSize},
+		{"cut off in a block", b[:len(b)-10], 0, ErrTrailer, end - 10},
+		{"cut off in a frame", b[:frames[11].Offset+dio.BlockSize], 10, ErrTrailer, 0},
+		{"longer", join(b, make([]byte, dio.BlockSize)), 0, ErrTrailer, end + dio.BlockSize},
+		{"longer by a byte", join(b, []byte{0}), 0, ErrTrailer, end + 1},
+		{"two trailers", join(b, trailer), 0, ErrFrame, end},
+		{"zeros in a frame", join(b[:frames[4].Offset], make([]byte, dio.BlockSize), b[frames[4].Offset+dio.BlockSize:]), 10, ErrFrame, frames[4].Offset},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disk := diotest.New()
 			put(t, disk, fileName(1), c.bytes)
 			var damage *DamageError
 			_, err := Read(disk, fileName(1), ReadOptions{}, func(*Batch) error { return nil })
-			if !errors.Is(err, c.err) || !errors.As(err, &damage) || damage.File != fileName(1) {
+			if !errors.Is(err, c.err) || !errors.As(err, &damage) || damage.File != fileName(1) || damage.Offset != c.at {
 				t.Errorf("%v", err)
 			}
 			numbers, told, _ := salvage(t, disk, 1, ReadOptions{})
 			if got := len(slices.Compact(numbers)); got != 120-c.lost || len(told) == 0 {
 				t.Errorf("%d records are lost, wanted %d: %v", 120-got, c.lost, told)
 			}
+			if c.name == "cut off in a frame" && told[len(told)-1].Offset != frames[11].Offset {
+				t.Errorf("%v", told)
+			}
 		})
 	}
+}
+
+// Parts that are whole in themselves, and not those that were written, are noticed by
+// the checksum of what they are parts of: records by the frame's, frames by the file's.
+func TestExchangedWithin(t *testing.T) {
+	b, frames := clean(t, 1, 4)
+	body := b[frames[2].Offset+frameHead:][:frames[2].Bytes]
+	first := body[:binary.LittleEndian.Uint32(body[4:])]
+	second := body[len(first):][:binary.LittleEndian.Uint32(body[len(first)+4:])]
+	copy(body, slices.Concat(second, first))
+	disk := diotest.New()
+	read := func(want error, offset int64) {
+		t.Helper()
+		put(t, disk, fileName(1), b)
+		_, err := Read(disk, fileName(1), ReadOptions{}, func(*Batch) error { return nil })
+		var damage *DamageError
+		if !errors.Is(err, want) || !errors.As(err, &damage) || damage.Offset != offset || damage.Record != -1 {
+			t.Errorf("%v", err)
+		}
+	}
+	read(ErrFrame, frames[2].Offset)
+	head := b[frames[2].Offset:][:frameHead]
+	binary.LittleEndian.PutUint32(head[44:], crc32.Checksum(body, castagnoli))
+	reseal(head)
+	read(ErrOrder, int64(len(b))-trailerBytes)
+
+	last := frames[3]
+	head = b[last.Offset:][:frameHead]
+	head[40]-- // the records in it
+	reseal(head)
+	put(t, disk, fileName(1), b)
+	_, err := Read(disk, fileName(1), ReadOptions{}, func(*Batch) error { return nil })
+	var damage *DamageError
+	if !errors.As(err, &damage) || damage.Record != 39 {
+		t.Errorf("a frame of more records than it says: %v", err)
+	}
+}
+
+// Damage ends Read's goroutines, in a file of many spans.
+func TestDamageEndsAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
+		disk := diotest.New()
+		w, err := Create(disk, ".", Options{})
+		must(t, err)
+		large := effectlog.Record{Kind: effectlog.KindSet, Key: []byte("key"), Value: make([]byte, stageBytes/2)}
+		for range 24 * spanBytes / stageBytes {
+			must(t, w.Append(effectlog.AppendRecord(nil, &large), 1))
+		}
+		must(t, w.Finish(1, sequences(1)))
+		must(t, w.Publish())
+		f, err := disk.Open(fileName(1), 0)
+		must(t, err)
+		must(t, second(f.WriteAt([]byte{1}, dio.BlockSize+8)))
+		_, err = Read(disk, fileName(1), ReadOptions{Checkers: 1}, func(*Batch) error { return nil })
+		wantIs(t, err, ErrFrame)
+	})
 }
 
 // What a later version has written is refused, and not salvaged.

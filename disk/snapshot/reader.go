@@ -188,6 +188,7 @@ func (r *reader) readEnds() (err error) {
 		}
 	}
 	if err != nil {
+		r.scan.told = offset
 		if err := r.report(r.at(offset, -1, err)); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ type scanner struct {
 	known    bool     // the identity is
 	trailer  *Trailer // that was not in its place
 	lost     bool     // behind damage, no frame has been found yet
+	told     int64    // where damage is known to be: a trailer's place; 0: nowhere
 
 	rest  []byte // the beginning of a frame, from the span before
 	large *span  // of a frame that is larger than a span
@@ -133,7 +134,7 @@ func (r *reader) split(s *span) (need int) {
 
 // lose notes damage where a frame should be, and says whether to look for the next.
 func (r *reader) lose(s *span, offset int64, err error) bool {
-	if !r.scan.lost {
+	if !r.scan.lost && offset != r.scan.told {
 		s.damage = append(s.damage, r.at(offset, -1, err))
 	}
 	r.scan.lost = true

@@ -174,6 +174,9 @@ func TestSizes(t *testing.T) {
 	must(t, err)
 	sizes := []int{1, 4000, stageBytes - 2*frameHead, stageBytes - frameHead - 24, stageBytes - frameHead - 23, 100, stageBytes, 5 << 20,
 		spanBytes - 100, 1, 9 << 20, 20, 20, 700_000, 700_000, 12 << 20, 3 << 20}
+	for i := range 30 {
+		sizes = append(sizes, 600_000+10_000*i) // one in a frame, which two spans may share
+	}
 	for i, size := range sizes {
 		r := effectlog.Record{Kind: effectlog.KindSet, Stamp: uint64(i), Value: bytes.Repeat([]byte{byte(i)}, size)}
 		b := effectlog.AppendRecord(nil, &r)
@@ -181,6 +184,7 @@ func TestSizes(t *testing.T) {
 	}
 	must(t, w.Finish(3, sequences(1)))
 	must(t, w.Publish())
+	whole := readFile(t, disk, fileName(1))
 	for _, parallel := range []bool{false, true} {
 		seen := make([]int, len(sizes)) // each by one goroutine
 		done := int64(0)
@@ -209,6 +213,13 @@ func TestSizes(t *testing.T) {
 		if !slices.Equal(seen, sizes) || trailer.Records != uint64(len(sizes)) {
 			t.Errorf("%v", seen)
 		}
+		_, err = Inspect(disk, fileName(1), func(d *DamageError) { t.Error(d) }, func(f *Frame) error {
+			if head, err := parseFrame(whole[f.Offset:]); err != nil || head.number != f.Number {
+				t.Errorf("frame %d is not at %d: %v", f.Number, f.Offset, err)
+			}
+			return nil
+		})
+		must(t, err)
 		if info := readSize(t, disk, fileName(1)); done != info {
 			t.Errorf("%d of %d bytes were told of", done, info)
 		}
