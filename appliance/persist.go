@@ -46,7 +46,16 @@ func (n *Node) openKeyspace() error {
 	if p.Salvage {
 		c.Salvage = func(damage error) { n.log.Error("[persist] damage: what is whole is used", "error", damage) }
 	}
-	if n.keyspace, err = keyspace.Open(c, n.store); err != nil {
+	c.Held = restoredMark(n.store.Restart())
+	n.keyspace, err = keyspace.Open(c, n.store)
+	if errors.Is(err, keyspace.ErrHeld) {
+		n.log.Warn("[persist] the memory file is not what the data folder has: it is recovered from the folder", "file", n.config.MemoryFile, "folder", p.Folder)
+		c.Held = ""
+		if err = n.reopenStore(); err == nil {
+			n.keyspace, err = keyspace.Open(c, n.store)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %s: %w%s", ErrPersist, p.Folder, err, persistHint(err))
 	}
 	r := n.keyspace.Recovery()
@@ -60,6 +69,38 @@ func (n *Node) openKeyspace() error {
 		n.log.Warn("[persist] the memory limit is too small for what was kept: items were evicted", "items", r.Evicted)
 	}
 	return nil
+}
+
+// markField is the saved state's field that has the keyspace's mark.
+const markField = "keyspace"
+
+// restoredMark is what keyspace.Config.Held is to be.
+func restoredMark(r slab.Restart) string {
+	if !r.Restored {
+		return ""
+	}
+	for _, f := range r.State {
+		if f.Name == markField {
+			return f.Value
+		}
+	}
+	return "none" // saved without the folder
+}
+
+// savedMark is the field for the next process.
+func (n *Node) savedMark() []slab.Field {
+	if n.keyspace == nil {
+		return nil
+	}
+	return []slab.Field{{Name: markField, Value: n.keyspace.Mark()}}
+}
+
+// reopenStore makes the store anew, empty: what the memory file had is not wanted.
+func (n *Node) reopenStore() error {
+	if err := n.store.Close(); err != nil {
+		return err
+	}
+	return n.openStore(time.Now().UnixMilli())
 }
 
 // persistHint is what an operator can do about an error.
@@ -131,7 +172,7 @@ const memcacheState = "memcache"
 
 // keptState is what sessions want back after a restart, of either kind.
 func (n *Node) keptState() []slab.Field {
-	if n.keyspace != nil {
+	if n.keyspace != nil && !n.store.Restart().Restored {
 		return memcache.KeptState(n.keyspace.State(memcacheState))
 	}
 	return n.store.Restart().State

@@ -3,6 +3,7 @@ package appliance
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pandabeardb/panda/slab"
@@ -105,6 +106,7 @@ func (n *Node) save() error {
 	} else {
 		state = n.store.Restart().State
 	}
+	state = append(slices.Clip(state), n.savedMark()...)
 	from := time.Now()
 	said := from
 	err := n.store.Save(from.UnixMilli(), state, func(done, of int64) {

@@ -57,8 +57,6 @@ func (p *parser) finishPersist() error {
 		return nil
 	case c.Folder == "":
 		return errors.New("persist.folder is empty, and persist.mode wants one")
-	case p.c.MemoryFile != "":
-		return errors.New("memory.file and persist.mode keep the same data in two ways; one of them must be off")
 	case c.Mode == "log" && c.Fsync == "always" && p.udpPort != 0:
 		return errors.New("persist.fsync = always holds replies back, which memcache.udp_port cannot do; one of them must be off")
 	}

@@ -86,7 +86,7 @@ func TestEverySettingIsApplied(t *testing.T) {
 // TestPersistConflicts: what cannot be kept together is refused by name.
 func TestPersistConflicts(t *testing.T) {
 	for text, want := range map[string]string{
-		"persist.mode = \"log\"\nmemory.file = \"m\"":                                   "memory.file and persist.mode",
+		"persist.mode = \"log\"\nmemory.file = \"m\"":                                   "",
 		"persist.mode = \"log\"\npersist.folder = \"\"":                                 "persist.folder is empty",
 		"persist.mode = \"log\"\npersist.fsync = \"always\"\nmemcache.udp_port = 11211": "memcache.udp_port cannot do",
 		"persist.mode = \"log\"\nmemcache.udp_port = 11211":                             "",

@@ -92,6 +92,47 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
+// TestHeld: a store that was saved goes on without being read back, and only with the
+// folder as it was then.
+func TestHeld(t *testing.T) {
+	for _, mode := range []Mode{ModeLog, ModeSnapshot} {
+		disk := diotest.New()
+		c := testConfig(disk, mode, FsyncEverySecond)
+		r := open(t, c)
+		for round := range 3 {
+			r.fill(uint64(round), 200)
+			want := r.contents()
+			if err := r.k.Close(); err != nil {
+				t.Fatal(err)
+			}
+			again := c
+			again.Held = r.k.Mark()
+			k, err := Open(again, r.store)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := k.Recovery(); n.LogRecords+n.SnapshotRecords > 0 {
+				t.Errorf("read back: %+v", n)
+			}
+			r.k = k
+			sameContents(t, r.contents(), want)
+		}
+		old := r.k.Mark()
+		r.fill(9, 100)
+		want := r.contents()
+		r.close()
+		plain := open(t, c)
+		sameContents(t, plain.contents(), want)
+		plain.close()
+		for _, held := range []string{r.k.Mark(), old, "nonsense"} {
+			c.Held = held
+			if _, err := tryOpen(t, c); !errors.Is(err, ErrHeld) {
+				t.Errorf("%q: %v", held, err)
+			}
+		}
+	}
+}
+
 // TestModesFollow: a folder of one mode goes on in the other.
 func TestModesFollow(t *testing.T) {
 	disk := diotest.New()

@@ -65,6 +65,30 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	return tail, nil
 }
 
+// markText is what Mark is: the folder's base, which every start makes another one, and
+// the last epoch.
+const markText = "%d/%d"
+
+// Mark says, behind Close, what a store that is saved with it has: all that the folder has.
+func (k *Keyspace) Mark() string { return fmt.Sprintf(markText, k.base, k.epoch.Load()-1) }
+
+// resume is recover for a store that has all already.
+func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
+	var heldBase, epoch uint64
+	if _, err := fmt.Sscanf(k.config.Held, markText, &heldBase, &epoch); err != nil || heldBase != base {
+		return nil, ErrHeld
+	}
+	options := effectlog.ReadOptions{After: effectlog.Epoch(epoch), Progress: k.config.Progress}
+	tail, err := effectlog.Read(k.disk, ".", options, func(*effectlog.Batch) error { return ErrHeld })
+	if err != nil {
+		return nil, err
+	}
+	k.recovery.Epoch = effectlog.Epoch(epoch)
+	k.epoch.Store(epoch + 1)
+	k.released.Store(epoch)
+	return tail, nil
+}
+
 // recoverSnapshot plays the newest snapshot back, and says from which epoch on the
 // log is needed, and up to which it had something of it.
 func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err error) {

@@ -89,7 +89,11 @@ func New(config Config, env Env) (*Server, error) {
 		}
 		s.workers = append(s.workers, w)
 	}
-	return s, s.restore(env.Restored)
+	if err := s.restore(env.Restored); err != nil {
+		return nil, err
+	}
+	s.keepState()
+	return s, nil
 }
 
 // Open makes the session of a new connection of a loop.
