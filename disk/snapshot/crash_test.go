@@ -103,7 +103,11 @@ func TestEachCallFails(t *testing.T) {
 	before := whole.Calls()
 	must(t, second(session(whole, 3, 3)))
 	calls := whole.Calls() - before
-	for n := 1; n <= calls; n++ {
+	stride := 1
+	if invariant.On {
+		stride = 4
+	}
+	for n := 1; n <= calls; n += stride {
 		disk := diotest.New()
 		must(t, second(session(disk, 1, 2)))
 		count := 0

@@ -36,9 +36,9 @@ func clean(t *testing.T, seed, frames int) (b []byte, found []Frame) {
 	disk := diotest.New()
 	must(t, write(disk, seed, frames, Options{}))
 	name, _ := newest(t, disk)
-	_, err := Inspect(disk, name, func(d *DamageError) { t.Error(d) }, func(f *Frame) error {
-		found = append(found, *f)
-		return nil
+	_, err := Inspect(disk, name, &Inspector{
+		Damage: func(d *DamageError) { t.Error(d) },
+		Frame:  func(f *Frame) { found = append(found, *f) },
 	})
 	must(t, err)
 	return readFile(t, disk, name), found
@@ -397,16 +397,26 @@ func TestInspect(t *testing.T) {
 	disk := diotest.New()
 	put(t, disk, "copy", b)
 	var told []string
-	trailer, err := Inspect(disk, "copy", func(d *DamageError) { told = append(told, d.Error()) }, func(f *Frame) error {
+	frame := func(f *Frame) {
 		text := fmt.Sprintf("frame %d at %d: records %d to %d, %d bytes, %d damaged;", f.Number, f.Offset, f.First, f.First+uint64(f.Records), f.Bytes, len(f.Damage))
 		for _, b := range f.Batches {
 			text += fmt.Sprintf(" %d from %d", b.Count, b.First)
+			r := sample(1, int(b.First))
+			if at := b.Offset - frames[f.Number].Offset - frameHead; !bytes.Equal(b.Records, frames[f.Number].Batches[0].Records[at:]) ||
+				!bytes.HasPrefix(b.Records, effectlog.AppendRecord(nil, &r)) {
+				t.Errorf("other records from %d on", b.First)
+			}
 		}
 		told = append(told, text)
-		return nil
+	}
+	trailer, err := Inspect(disk, "copy", &Inspector{
+		Header: func(h *Header) { told = append(told, fmt.Sprintf("number %d, begin %d", h.Serial, h.Begin)) },
+		Damage: func(d *DamageError) { told = append(told, d.Error()) },
+		Frame:  frame,
 	})
 	must(t, err)
 	want := []string{
+		"number 1, begin 100",
 		fmt.Sprintf("frame 0 at 4096: records 0 to 10, %d bytes, 0 damaged; 10 from 0", frames[0].Bytes),
 		fmt.Sprintf("copy, offset %d, record 10: effectlog: damaged record", frames[1].Offset+frameHead),
 		fmt.Sprintf("frame 1 at %d: records 10 to 20, %d bytes, 1 damaged; 9 from 11", frames[1].Offset, frames[1].Bytes),

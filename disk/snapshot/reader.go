@@ -12,10 +12,10 @@ import (
 
 // A Batch is a number of whole records.
 type Batch struct {
-	Records []byte // one after the other, checked: effectlog.ParseRecord
+	Records []byte // one after the other, checked: effectlog.ParseChecked
 	Count   int
 	First   uint64 // records before them in the file
-	Offset  int64  // of their frame in the file
+	Offset  int64  // of the first in the file
 }
 
 // ReadOptions of Read.
@@ -29,6 +29,8 @@ type ReadOptions struct {
 	Checkers int
 	// Parallel has the checkers call visit, several at a time.
 	Parallel bool
+
+	header func(*Header) // of Inspect
 }
 
 const (
@@ -61,11 +63,22 @@ func Read(disk dio.FS, name string, options ReadOptions, visit func(*Batch) erro
 	})
 }
 
-// Inspect visits the frames of a file in their order, also of a damaged one; it changes
-// nothing. Damage is told to damage, that within a frame before the frame is visited. A
-// Trailer without Seqs is one that the file does not have; it counts what was visited.
-func Inspect(disk dio.FS, name string, damage func(*DamageError), visit func(*Frame) error) (*Trailer, error) {
-	return read(disk, name, ReadOptions{Salvage: damage, Checkers: 1}, visit)
+// An Inspector is told what is in a file, in its order, but for damage of the trailer,
+// which comes first. What it is given is its own until it returns.
+type Inspector struct {
+	Header func(*Header) // unless it is damaged
+	Frame  func(*Frame)
+	Damage func(*DamageError) // that within a frame before the frame
+}
+
+// Inspect goes through a file, around all damage. It changes nothing. A Trailer without
+// Seqs is one that the file does not have; it counts what was found.
+func Inspect(disk dio.FS, name string, visit *Inspector) (*Trailer, error) {
+	options := ReadOptions{Salvage: visit.Damage, Checkers: 1, header: visit.Header}
+	return read(disk, name, options, func(f *Frame) error {
+		visit.Frame(f)
+		return nil
+	})
 }
 
 // A Frame is one of the file's, as it was found.
@@ -178,6 +191,9 @@ func (r *reader) readEnds() (err error) {
 		return err
 	}
 	whole := !r.damaged
+	if whole && r.options.header != nil {
+		r.options.header(&header)
+	}
 	offset := max(r.size-trailerBytes, 0)
 	t, err := r.readTrailer(offset)
 	if err == nil {

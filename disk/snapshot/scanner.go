@@ -215,7 +215,7 @@ func (r *reader) check(s *span, f *Frame) {
 			continue
 		}
 		f.Damage = append(f.Damage, r.at(f.Offset+frameHead+int64(at), int(f.First)+count, err))
-		f.batch(body[from:at], count-begin, begin)
+		f.batch(body, from, at, count-begin, begin)
 		n = skip(body[at:], count+1 == f.Records)
 		if n == 0 || r.options.Salvage == nil {
 			return
@@ -224,7 +224,7 @@ func (r *reader) check(s *span, f *Frame) {
 		count++
 		from, begin = at, count
 	}
-	f.batch(body[from:at], count-begin, begin)
+	f.batch(body, from, at, count-begin, begin)
 	switch {
 	case at < len(body):
 		f.Damage = append(f.Damage, r.at(f.Offset+frameHead+int64(at), int(f.First)+count, effectlog.ErrRecord))
@@ -233,10 +233,13 @@ func (r *reader) check(s *span, f *Frame) {
 	}
 }
 
-// batch adds count records, from the frame's record first on.
-func (f *Frame) batch(records []byte, count, first int) {
+// batch adds count records, from the frame's record first on, which stand in the
+// frame's bytes from from to to.
+func (f *Frame) batch(body []byte, from, to, count, first int) {
 	if count > 0 {
-		f.Batches = append(f.Batches, Batch{Records: records, Count: count, First: f.First + uint64(first), Offset: f.Offset})
+		f.Batches = append(f.Batches, Batch{
+			Records: body[from:to], Count: count, First: f.First + uint64(first), Offset: f.Offset + frameHead + int64(from),
+		})
 	}
 }
 

@@ -213,12 +213,11 @@ func TestSizes(t *testing.T) {
 		if !slices.Equal(seen, sizes) || trailer.Records != uint64(len(sizes)) {
 			t.Errorf("%v", seen)
 		}
-		_, err = Inspect(disk, fileName(1), func(d *DamageError) { t.Error(d) }, func(f *Frame) error {
+		_, err = Inspect(disk, fileName(1), &Inspector{Damage: func(d *DamageError) { t.Error(d) }, Frame: func(f *Frame) {
 			if head, err := parseFrame(whole[f.Offset:]); err != nil || head.number != f.Number {
 				t.Errorf("frame %d is not at %d: %v", f.Number, f.Offset, err)
 			}
-			return nil
-		})
+		}})
 		must(t, err)
 		if info := readSize(t, disk, fileName(1)); done != info {
 			t.Errorf("%d of %d bytes were told of", done, info)
