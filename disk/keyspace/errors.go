@@ -15,9 +15,6 @@ var (
 	ErrFolder = errors.New("keyspace: the data folder's KEYSPACE file is damaged")
 	// ErrMemory: the store is too small for what the folder has, and may not evict.
 	ErrMemory = errors.New("keyspace: the data do not fit into the memory limit")
-	// ErrHeld: the store that was saved is not what the folder has; one of both was used
-	// without the other since. Open with an empty store.
-	ErrHeld = errors.New("keyspace: the memory that was saved is not the data folder's")
 	// ErrMissing: a snapshot is missing that the log goes on from.
 	ErrMissing = errors.New("keyspace: the log begins later than the newest snapshot ends")
 )
@@ -29,8 +26,12 @@ func IsDamage(err error) bool {
 	return errors.As(err, &log) || errors.As(err, &file)
 }
 
-// Errors of Snapshot and Close.
+// Errors of Snapshot and Close, and of Notes.
 var (
+	// ErrFull: the disk has no room for the log, and what changes something waits.
+	ErrFull = errors.New("keyspace: the disk is full")
+	// ErrSpace: the disk will be full soon.
+	ErrSpace = errors.New("keyspace: the disk is nearly full")
 	// ErrClosed: the keyspace is closed.
 	ErrClosed = errors.New("keyspace: closed")
 	// ErrBusy: a snapshot is on its way.

@@ -46,10 +46,6 @@ type Config struct {
 	// SnapshotEvery is how often ModeSnapshot takes one if something has changed; 0: only when asked.
 	SnapshotEvery time.Duration
 
-	// Held is what Mark said when the store was saved that is given to Open: it has all
-	// already, and nothing is read but the log's end. "": the store is empty.
-	Held string
-
 	// Passed is called by the writer's goroutine when Released has grown. May be nil.
 	Passed func()
 	// Salvage is told of damage; nil: damage is an error of Open.
@@ -76,6 +72,8 @@ const (
 	// loopBytesDefault is what a loop makes in about 50 ms at its best, or a disk
 	// writes meanwhile.
 	loopBytesDefault = 16 << 20
+	// segmentBytesDefault is half a second of a fast disk.
+	segmentBytesDefault = 256 << 20
 	// snapshotBytesDefault: below it recovery takes a fraction of a second.
 	snapshotBytesDefault = 64 << 20
 
@@ -110,6 +108,10 @@ type Keyspace struct {
 	unsyncedAt time.Time
 	logWritten atomic.Int64 // bytes of records since Open, and what it found
 	figures    figures      // for Stats
+	writing    effectlog.Epoch
+	given      bool // the log has it
+	full       fullDisk
+	space      diskSpace
 
 	asked    atomic.Bool
 	askedNS  atomic.Int64 // when, where replies wait; 0: not known
@@ -123,7 +125,6 @@ type Keyspace struct {
 
 	snapshots snapshots
 	recovery  Recovery
-	base      uint64 // of sequences, of this start and no other
 }
 
 // Open recovers what the folder has into a store that is empty, and goes on from
@@ -135,6 +136,9 @@ func Open(config Config, store *slab.Store) (*Keyspace, error) {
 	}
 	if config.SnapshotBytes == 0 {
 		config.SnapshotBytes = snapshotBytesDefault
+	}
+	if config.SegmentBytes == 0 {
+		config.SegmentBytes = segmentBytesDefault
 	}
 	if config.NowMS == nil {
 		config.NowMS = func() int64 { return time.Now().UnixMilli() }
@@ -163,12 +167,7 @@ func (k *Keyspace) open() error {
 	if err != nil {
 		return err
 	}
-	var tail *effectlog.Tail
-	if k.config.Held != "" {
-		tail, err = k.resume(base)
-	} else {
-		tail, err = k.recover()
-	}
+	tail, err := k.recover()
 	if err != nil {
 		return err
 	}
@@ -200,7 +199,6 @@ func (k *Keyspace) goOn(base uint64) error {
 		list[i] = base
 	}
 	k.store.RestoreSequences(list, 0)
-	k.base = base
 	return k.writeFolder(base)
 }
 

@@ -70,9 +70,9 @@ func (l *Loop) EndTurn() (wait uint64) {
 }
 
 // Full reports whether the loop has so much that the log has not taken that nothing
-// that changes the keyspace may run, and the number to wait for.
+// that changes the keyspace may run, or the disk is full; and the number to wait for.
 func (l *Loop) Full() (wait uint64, full bool) {
-	if l.b.pending.Load() < l.k.config.LoopBytes {
+	if l.b.pending.Load() < l.k.config.LoopBytes && !l.k.full.held.Load() {
 		return 0, false
 	}
 	l.fulls.Add(1)

@@ -104,6 +104,7 @@ func (k *Keyspace) runSnapshots() {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
+		k.watchSpace()
 		select {
 		case <-s.asked:
 			s.mu.Lock()
@@ -200,6 +201,7 @@ func (k *Keyspace) snapshot() error {
 func (k *Keyspace) rest(d time.Duration) bool {
 	select {
 	case <-time.After(d):
+		k.watchSpace()
 		return true
 	case <-k.snapshots.stop:
 		return false

@@ -21,6 +21,11 @@ type Stats struct {
 	Syncs           Histogram     // how long they took
 	Waits           Histogram     // how long the first reply of a group waited: FsyncAlways
 	Fulls           int64         // requests that came again later, since the log was behind
+	DiskFull        bool          // what changes something waits for room
+	DisksFull       int64         // how often it did
+	DiskFree        int64         // bytes
+	DiskTotal       int64         // bytes
+	DiskLow         bool          // an operator was warned
 	Snapshot        SnapshotStats
 }
 
@@ -39,7 +44,10 @@ type SnapshotStats struct {
 
 // Stats are the figures now.
 func (k *Keyspace) Stats() Stats {
-	s := Stats{Snapshot: k.snapshots.stats()}
+	s := Stats{
+		Snapshot: k.snapshots.stats(), DiskFull: k.full.held.Load(), DisksFull: k.full.times.Load(),
+		DiskFree: k.space.free.Load(), DiskTotal: k.space.total.Load(), DiskLow: k.space.low.Load(),
+	}
 	if !k.logs() {
 		return s
 	}

@@ -64,6 +64,9 @@ func (k *Keyspace) run() {
 func (k *Keyspace) step(asked bool) error {
 	k.asked.Store(false) // before the epoch is closed: who asks later is in the next one
 	k.figures.begin(k.askedNS.Swap(0))
+	if k.full.waits() {
+		return nil
+	}
 	if !asked && k.idle() {
 		if k.unsynced {
 			return k.syncDue()
@@ -74,7 +77,10 @@ func (k *Keyspace) step(asked bool) error {
 		}
 		return nil
 	}
-	return k.write()
+	if err := k.write(); !errors.Is(err, ErrFull) {
+		return err
+	}
+	return nil
 }
 
 // idle reports whether no buffer has anything.
@@ -87,31 +93,17 @@ func (k *Keyspace) idle() bool {
 	return true
 }
 
-// write closes the epoch that is open and writes it.
+// write closes the epoch that is open and writes it, or writes the one that waits for
+// room. ErrFull: it waits.
 func (k *Keyspace) write() error {
-	epoch := effectlog.Epoch(k.epoch.Add(1) - 1)
-	chunks := k.chunks[:0]
-	for i := range k.buffers {
-		for _, b := range k.buffers[i].take(epoch).blocks {
-			chunks = append(chunks, b.chunk())
-		}
+	if !k.full.held.Load() {
+		k.closeOpen()
 	}
-	k.chunks = chunks
-	if len(chunks) > 0 {
-		k.figures.gave()
+	err := k.append()
+	if isFull(err) {
+		return k.hold(err)
 	}
-	err := k.log.Write(epoch, chunks)
-	if err == nil && len(chunks) > 0 && !k.unsynced {
-		k.unsynced, k.noted, k.unsyncedAt = true, false, time.Now()
-	}
-	clear(chunks)
-	switch {
-	case err != nil:
-	case k.config.Fsync == FsyncAlways:
-		err = k.sync()
-	default:
-		err = k.log.Flush() // so that nothing is lost when only the process dies
-	}
+	clear(k.chunks)
 	if err == nil && k.slots != nil {
 		k.markDurable()
 	}
@@ -121,8 +113,41 @@ func (k *Keyspace) write() error {
 	if err != nil {
 		return err
 	}
-	k.release(epoch)
+	k.letGo()
+	k.release(k.writing)
 	return k.syncDue()
+}
+
+// closeOpen closes the epoch that is open, and takes what it has.
+func (k *Keyspace) closeOpen() {
+	k.writing, k.given = effectlog.Epoch(k.epoch.Add(1)-1), false
+	k.chunks = k.chunks[:0]
+	for i := range k.buffers {
+		for _, b := range k.buffers[i].take(k.writing).blocks {
+			k.chunks = append(k.chunks, b.chunk())
+		}
+	}
+	if len(k.chunks) > 0 {
+		k.figures.gave()
+	}
+}
+
+// append gives the epoch that is being written to the log, and sees to it that nothing
+// of it stays in memory. It may be called again after ErrFull.
+func (k *Keyspace) append() error {
+	if !k.given {
+		if err := k.log.Write(k.writing, k.chunks); err != nil {
+			return err
+		}
+		k.given = true
+	}
+	if len(k.chunks) > 0 && !k.unsynced {
+		k.unsynced, k.noted, k.unsyncedAt = true, false, time.Now()
+	}
+	if k.config.Fsync == FsyncAlways {
+		return k.sync()
+	}
+	return k.log.Flush() // so that nothing is lost when only the process dies
 }
 
 // wrote forgets what the writer had taken, and gives back what was pinned for it.
