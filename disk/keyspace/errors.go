@@ -15,6 +15,9 @@ var (
 	ErrFolder = errors.New("keyspace: the data folder's KEYSPACE file is damaged")
 	// ErrMemory: the store is too small for what the folder has, and may not evict.
 	ErrMemory = errors.New("keyspace: the data do not fit into the memory limit")
+	// ErrHeld: the store that was saved is not what the folder has; one of both was used
+	// without the other since. Open with an empty store.
+	ErrHeld = errors.New("keyspace: the memory that was saved is not the data folder's")
 	// ErrMissing: a snapshot is missing that the log goes on from.
 	ErrMissing = errors.New("keyspace: the log begins later than the newest snapshot ends")
 )

@@ -46,6 +46,10 @@ type Config struct {
 	// SnapshotEvery is how often ModeSnapshot takes one if something has changed; 0: only when asked.
 	SnapshotEvery time.Duration
 
+	// Held is what Mark said when the store was saved that is given to Open: it has all
+	// already, and nothing is read but the log's end. "": the store is empty.
+	Held string
+
 	// Passed is called by the writer's goroutine when Released has grown. May be nil.
 	Passed func()
 	// Salvage is told of damage; nil: damage is an error of Open.
@@ -125,6 +129,7 @@ type Keyspace struct {
 
 	snapshots snapshots
 	recovery  Recovery
+	base      uint64 // of sequences, of this start and no other
 }
 
 // Open recovers what the folder has into a store that is empty, and goes on from
@@ -167,7 +172,12 @@ func (k *Keyspace) open() error {
 	if err != nil {
 		return err
 	}
-	tail, err := k.recover()
+	var tail *effectlog.Tail
+	if k.config.Held != "" {
+		tail, err = k.resume(base)
+	} else {
+		tail, err = k.recover()
+	}
 	if err != nil {
 		return err
 	}
@@ -199,6 +209,7 @@ func (k *Keyspace) goOn(base uint64) error {
 		list[i] = base
 	}
 	k.store.RestoreSequences(list, 0)
+	k.base = base
 	return k.writeFolder(base)
 }
 
