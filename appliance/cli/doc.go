@@ -6,6 +6,7 @@
 //	panda import             fills a running cache from another (appliance/warmup)
 //	panda status             shows how a node, or any memcached, stands (appliance/status)
 //	panda inspect log        shows what is in a log, and what is damaged (disk/effectlog)
+//	panda inspect snapshot   the same of a snapshot (disk/snapshot)
 //	panda bench              puts load on one (perf/load)
 //	panda upgrade            hands a running node over to a new process
 //	panda completion         scripts for shells; complete.go has the words

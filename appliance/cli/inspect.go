@@ -23,7 +23,7 @@ func newInspect(code *int, stderr io.Writer) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newInspectLog(code, stderr))
+	c.AddCommand(newInspectLog(code, stderr), newInspectSnapshot(code, stderr))
 	return c
 }
 
