@@ -13,6 +13,7 @@ import (
 	"github.com/pandabeardb/panda/appliance/admin"
 	"github.com/pandabeardb/panda/appliance/config"
 	"github.com/pandabeardb/panda/disk/keyspace"
+	"github.com/pandabeardb/panda/disk/tier"
 	"github.com/pandabeardb/panda/netio"
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
@@ -38,6 +39,7 @@ type Node struct {
 	keyspace *keyspace.Keyspace // nil: nothing is kept
 	passing  atomic.Pointer[passer]
 	memcache *memcache.Server
+	tier     *tier.Tier // nil: none
 	net      *netio.Server
 	tls      *certificates
 	addrs    []net.Addr
@@ -73,6 +75,9 @@ func newNode(ctx context.Context, c config.Config, log *slog.Logger, level *slog
 		return nil, err
 	}
 	err = n.openKeyspace()
+	if err == nil {
+		err = n.openTier()
+	}
 	if err == nil {
 		err = n.assemble(ctx, startedMS)
 	}
@@ -114,6 +119,7 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		SetVerbosity: n.setVerbosity,
 		Certificates: n.refresher(),
 		SampleKeys:   c.Admin != "",
+		Tier:         n.tier,
 		Restored:     n.keptState(),
 		Durable:      n.durability(),
 		StartedAtMS:  startedMS,
@@ -138,6 +144,9 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 func (n *Node) tick(loop int, nowMS int64) {
 	n.pulse.tick(loop)
 	n.memcache.Tick(loop, nowMS)
+	if loop == 0 && n.tier != nil {
+		n.tier.Tick()
+	}
 }
 
 // Start makes the node serve.

@@ -77,6 +77,9 @@ func prepareRuntime(c *config.Config) {
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(c.Loops + 1)
+		if c.Flash.On() { // a read that waits must not take a loop's turn
+			runtime.GOMAXPROCS(c.Loops + 1 + readersOf(&c.Flash))
+		}
 	}
 }
 

@@ -464,3 +464,28 @@ func (l *Locked) Refill(it, full Item) bool {
 	l.discard(it)
 	return true
 }
+
+// A TierValue is a value that a tier has.
+type TierValue struct {
+	Ref      TierRef
+	Version  uint64 // Item.Version of its item
+	HeadLen  int
+	ValueLen int
+}
+
+// OnTier reports whether a tier has a key's value, and which. It notes and removes
+// nothing.
+func (h *Handle) OnTier(k *Key, nowMS int64) (v TierValue, ok bool) {
+	sh := &h.s.shards[k.Slot&h.s.shardMask]
+	sh.lock()
+	defer sh.mu.Unlock()
+	slot := sh.index.find(k)
+	if slot == nil {
+		return v, false
+	}
+	it := h.s.item(refOf(slot))
+	if !it.has(bitTier) || sh.deadKind(it, nowMS) != 0 || h.s.isLost(it) {
+		return v, false
+	}
+	return TierValue{it.TierRef(), it.Version(), tierHeadLen, it.tierLen()}, true
+}

@@ -48,6 +48,7 @@ type Config struct {
 	Daemon     bool   // -d
 	MemoryFile string // -e; "": none
 	Persist    Persist
+	Flash      Flash  // -o ext_path
 	PIDFile    string // -P
 	LockMemory bool   // -k
 	CoreDumps  bool   // -r
@@ -183,5 +184,6 @@ func newParser(program string) *parser {
 	p.c.Memcache.ItemSizeMax = itemSizePlain
 	p.c.Memcache.Settings = memcache.DefaultSettings()
 	p.c.Backlog = p.c.Memcache.Settings.TCPBacklog
+	p.c.Flash.PageBytes, p.c.Flash.WriteBytes = flashPageMB<<20, flashWriteMB<<20
 	return p
 }

@@ -1,5 +1,7 @@
 package config
 
+import "github.com/pandabeardb/panda/wire/memcache"
+
 // suboptions are all names of -o, of memcached 1.6.18 and of 1.6.45, with its
 // debug and platform ones, and our own panda_ names. Columns as in flags; want
 // is the complaint of a name without its value.
@@ -78,20 +80,47 @@ var suboptions = []option{
 
 	{long: "drop_privileges", state: Refused, note: "dropping system calls"},
 	{long: "sock_cookie_id", state: Refused, note: "socket ids for firewalls"},
-	{long: "ext_path", state: Refused, note: "storage on flash"},
-	{long: "ext_page_size", state: Accepted, want: "Missing ext_page_size argument", set: wantUnsigned("ext_page_size"), note: onlyFlash},
-	{long: "ext_wbuf_size", state: Accepted, want: "Missing ext_wbuf_size argument", set: wantUnsigned("ext_wbuf_size"), note: onlyFlash},
-	{long: "ext_threads", state: Accepted, want: "Missing ext_threads argument", set: wantUnsigned("ext_threads"), note: onlyFlash},
-	{long: "ext_io_depth", state: Accepted, want: "Missing ext_io_depth argument", set: wantUnsigned("ext_io_depth"), note: onlyFlash},
-	{long: "ext_item_size", state: Accepted, want: "Missing ext_item_size argument", set: wantUnsigned("ext_item_size"), note: onlyFlash},
-	{long: "ext_item_age", state: Accepted, want: "Missing ext_item_age argument", set: wantUnsigned("ext_item_age"), note: onlyFlash},
-	{long: "ext_low_ttl", state: Accepted, want: "Missing ext_low_ttl argument", set: wantUnsigned("ext_low_ttl"), note: onlyFlash},
-	{long: "ext_recache_rate", state: Accepted, want: "Missing ext_recache_rate argument", set: wantUnsigned("ext_recache_rate"), note: onlyFlash},
-	{long: "ext_compact_under", state: Accepted, want: "Missing ext_compact_under argument", set: wantUnsigned("ext_compact_under"), note: onlyFlash},
-	{long: "ext_drop_under", state: Accepted, want: "Missing ext_drop_under argument", set: wantUnsigned("ext_drop_under"), note: onlyFlash},
-	{long: "ext_max_sleep", state: Accepted, want: "Missing ext_max_sleep argument", set: wantUnsigned("ext_max_sleep"), note: onlyFlash},
-	{long: "ext_max_frag", state: Accepted, want: "Missing ext_max_frag argument", set: wantFraction("ext_max_frag"), note: onlyFlash},
-	{long: "ext_drop_unread", state: Accepted, note: onlyFlash},
+	{long: "ext_path", state: Effective, want: "missing argument to ext_path, ie: ext_path=/d/file:5G", set: setFlashPath,
+		help: "   - ext_path:            file to which values go that memory has no room for, its size,\n" +
+			"                          and whose pages go there first (default, compact, chunked,\n" +
+			"                          low_ttl): ext_path=/mnt/d1/extstore:5G[:bucket]; may be repeated",
+		note: "a file for values that memory has no room for: `/f:5G[:bucket]`; may be repeated"},
+	{long: "ext_page_size", state: Effective, want: "Missing ext_page_size argument", set: setFlashPage,
+		help: "   - ext_page_size:       megabytes of its pages (default: 64)",
+		note: "megabytes of its pages"},
+	{long: "ext_wbuf_size", state: Effective, want: "Missing ext_wbuf_size argument", set: setFlashWrite,
+		help: "   - ext_wbuf_size:       megabytes of write buffers, of which there are 8 (default: 4)",
+		note: "megabytes of its write buffers"},
+	{long: "ext_threads", state: Effective, want: "Missing ext_threads argument",
+		set: setFlashThreads(func(f *Flash) *int { return &f.Threads }, "ext_threads"), note: "reads at a time, times `ext_io_depth`; at least 8"},
+	{long: "ext_io_depth", state: Effective, want: "Missing ext_io_depth argument",
+		set: setFlashThreads(func(f *Flash) *int { return &f.Depth }, "ext_io_depth"), note: "see `ext_threads`"},
+	{long: "ext_item_size", state: Effective, want: "Missing ext_item_size argument",
+		set:  setFlash("ext_item_size", func(s *memcache.Settings, n uint32) { s.ExtItemSize = int(n) }),
+		help: "   - ext_item_size:       bytes from which on a value may go there (default: 512)",
+		note: "bytes from which on a value may go there"},
+	{long: "ext_item_age", state: Effective, want: "Missing ext_item_age argument",
+		set: setFlash("ext_item_age", func(s *memcache.Settings, n uint32) { s.ExtItemAge = n }),
+		help: "   - ext_item_age:        seconds after which an unused value goes there even if memory\n" +
+			"                          has room (default: never)",
+		note: "seconds after which an unused value goes there anyway"},
+	{long: "ext_low_ttl", state: Effective, want: "Missing ext_low_ttl argument",
+		set: setFlash("ext_low_ttl", func(s *memcache.Settings, n uint32) { s.ExtLowTTL = int(n) }), note: "values that end within so many seconds have pages of their own"},
+	{long: "ext_recache_rate", state: Effective, want: "Missing ext_recache_rate argument",
+		set: setFlash("ext_recache_rate", func(s *memcache.Settings, n uint32) { s.ExtRecacheRate = int(n) }),
+		help: "   - ext_recache_rate:    one read in so many, and what is read again and again, goes\n" +
+			"                          back to memory; 0: nothing (default: 2000)",
+		note: "one read in so many, and what is read again and again, goes back to memory; 0: nothing"},
+	{long: "ext_compact_under", state: Effective, want: "Missing ext_compact_under argument",
+		set: setFlash("ext_compact_under", func(s *memcache.Settings, n uint32) { s.ExtCompactUnder = int(n) }), note: "compact while no more pages are free; a quarter of all, unless given"},
+	{long: "ext_drop_under", state: Effective, want: "Missing ext_drop_under argument",
+		set: setFlash("ext_drop_under", func(s *memcache.Settings, n uint32) { s.ExtDropUnder = int(n) }), note: "with `ext_drop_unread`, drop what is unread while no more pages are free"},
+	{long: "ext_max_sleep", state: Accepted, want: "Missing ext_max_sleep argument",
+		set: setFlash("ext_max_sleep", func(s *memcache.Settings, n uint32) { s.ExtMaxSleep = int(n) }), note: "nothing sleeps"},
+	{long: "ext_max_frag", state: Effective, want: "Missing ext_max_frag argument", set: setFlashFrag,
+		note: "the part of a page that must be alive, or it is compacted"},
+	{long: "ext_drop_unread", state: Effective, set: setFlashDropUnread,
+		note: "compaction drops what was not read"},
 	{long: "proxy_config", state: Refused, note: "the proxy"},
 	{long: "proxy_arg", state: Accepted, note: onlyProxy},
 	{long: "proxy_uring", state: Accepted, note: onlyProxy},
@@ -135,6 +164,5 @@ const (
 	noClasses = "memory moves between sizes by itself"
 	noCrawler = "expired items are found by the loops"
 	noLRU     = "eviction has its own queues"
-	onlyFlash = "matters only with `ext_path`, which is refused"
 	onlyProxy = "matters only with `proxy_config`, which is refused"
 )

@@ -4,13 +4,8 @@ import "time"
 
 type setter = func(p *parser, value string) *Exit
 
-// The want functions check a value that has no effect here, as memcached checks
-// it: what it would not start with, we do not either.
-
-func wantUnsigned(name string) setter {
-	return func(_ *parser, v string) *Exit { _, ok := safeStrtoul(v); return parsed(name, ok) }
-}
-
+// wantFraction checks a value that has no effect here, as memcached checks it: what it
+// would not start with, we do not either.
 func wantFraction(name string) setter {
 	return func(_ *parser, v string) *Exit { return parsed(name, isFraction(v)) }
 }

@@ -224,7 +224,7 @@ func (d *delta) look(w *worker, it slab.Item, found bool) outcome {
 	switch {
 	case !found:
 		return notFound
-	case it.ValueLen() == 0 || w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen()) > w.server.config.Settings.SlabChunkMax:
+	case it.ValueLen() == 0 || it.OnTier() || w.server.itemTotal(len(it.Key()), it.Flags(), it.ValueLen()) > w.server.config.Settings.SlabChunkMax:
 		return notNumeric // as in memcached, nothing that is longer than a chunk is a number
 	case d.wanted != 0 && d.wanted != w.cas(it):
 		return exists

@@ -173,7 +173,7 @@ func (s *session) swallow(n int) progress {
 func (s *session) filled(out *wire.Out) wire.Next {
 	w := s.worker
 	w.trace.fd = s.fd
-	w.beginTurn(out)
+	w.beginTurn(s, out)
 	s.finishPacket()
 	s.note(out.NowMS)
 	w.endTurn()

@@ -16,8 +16,12 @@ func packetGAT(w *worker, _ *session, c *binary.Command) progress {
 
 func (w *worker) packetValue(c *binary.Command, k keys) progress {
 	q := &w.asked
+	got := w.value(q.Key, &k)
 	switch {
-	case w.value(q.Key, &k) || c.Quiet:
+	case got == awaited:
+		w.unread = binary.HeaderLen + int(q.ExtrasLen) + int(q.KeyLen)
+		return awaiting
+	case got == hit || c.Quiet:
 		return finished
 	case c.WithKey: // instead of a text
 		n := len(q.Key)
@@ -27,13 +31,12 @@ func (w *worker) packetValue(c *binary.Command, k keys) progress {
 	return w.answer(binary.NotFound)
 }
 
-// appendPacketItem answers with a locked item.
-func (w *worker) appendPacketItem(l *slab.Locked, it slab.Item, n int, key []byte, k *keys) {
+// appendPacketHead answers with what comes before a locked item's value.
+func (w *worker) appendPacketHead(it slab.Item, n int, key []byte, k *keys) {
 	if !k.named {
 		key = nil
 	}
 	w.out.Buf = w.asked.AppendItemHeader(w.out.Buf, it.Flags(), key, n, w.cas(it))
-	w.appendBytes(l, it, n)
 }
 
 // packetTouch is gat without the value. As in memcached, statistics by prefix take

@@ -3,6 +3,7 @@ package memcache
 import (
 	"errors"
 
+	"github.com/pandabeardb/panda/disk/tier"
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
 )
@@ -220,6 +221,10 @@ type Env struct {
 
 	// SampleKeys asks for HotKeys. Config.DumpDisabled forbids them.
 	SampleKeys bool
+
+	// Tier holds values that memory has no room for; its Owner is TierOwner(Store). nil:
+	// there is none.
+	Tier *tier.Tier
 
 	// Restored is what State of the server before a warm restart said.
 	Restored []slab.Field

@@ -26,6 +26,11 @@ const (
 	connYields
 	authCommands
 	authErrors
+	getExtstore
+	abortedExtstore
+	recacheExtstore
+	missExtstore
+	badCRCExtstore
 
 	counterCount
 )
@@ -67,6 +72,13 @@ type counters struct {
 func (c *counters) count(i counter) {
 	c.pending[i]++
 	c.dirty |= 1 << i
+}
+
+func (c *counters) countN(i counter, n uint64) {
+	if n > 0 {
+		c.pending[i] += n
+		c.dirty |= 1 << i
+	}
 }
 
 // countItem counts what happened to an item.

@@ -126,7 +126,7 @@ func (d *datagrams) answer(nowMS int64) wire.Next {
 	d.out.NowMS = nowMS
 	for len(d.in) > 0 {
 		w.trace.fd = s.fd
-		w.beginTurn(&d.out)
+		w.beginTurn(s, &d.out)
 		p := d.request()
 		s.note(nowMS)
 		w.endTurn()

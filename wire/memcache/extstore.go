@@ -2,8 +2,8 @@ package memcache
 
 import "github.com/pandabeardb/panda/wire/memcache/ascii"
 
-// extstore sets what a flash storage would go by: memcached takes these settings
-// whether it has one or not.
+// extstore sets what the tier goes by. As in memcached these settings are taken
+// whether there is one or not.
 func extstore(w *worker, _ *session) progress {
 	w.noteNoreply()
 	r := &w.request
@@ -34,6 +34,7 @@ func extstore(w *worker, _ *session) progress {
 			ok = w.extSet(arg, func(set *Settings, v uint32) { set.ExtDropUnread = v != 0 })
 		}
 	}
+	w.server.applyTier()
 	if !ok {
 		return w.reply(replyError)
 	}

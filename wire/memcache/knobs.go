@@ -16,6 +16,8 @@ type knobs struct {
 
 	crawler   atomic.Bool  // lru_crawler
 	temporary atomic.Int64 // temporary_ttl in seconds; noTemporary: temp_lru is off
+
+	recacheRate atomic.Int64 // ext_recache_rate
 }
 
 const noTemporary = -1
@@ -31,6 +33,7 @@ func (k *knobs) change(f func(set *Settings)) {
 	defer k.mu.Unlock()
 	f(&k.settings)
 	k.crawler.Store(k.settings.LRUCrawler)
+	k.recacheRate.Store(int64(k.settings.ExtRecacheRate))
 	if k.settings.TempLRU {
 		k.temporary.Store(int64(k.settings.TemporaryTTL))
 	} else {

@@ -56,25 +56,28 @@ func (g *fetch) plan(w *worker) {
 func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 	f := &w.flags
 	l := w.handle.Lock(hk)
-	var it slab.Item
-	var found bool
-	if g.stub.IsNil() {
-		it, found = w.find(&l)
-	} else {
-		var again slab.Lookup
-		it, again = w.findAgain(&l)
-		found = again == slab.Hit
-	}
+	it, found := w.lookUpFor(g, &l)
 	if !found {
 		return w.fetchMiss(hk, g, &l)
 	}
-	v := view{
-		key: it.Key(), encoded: it.KeyEncoded(), size: it.ValueLen(), flags: it.Flags(), cas: w.cas(it),
-		expiresAtMS: it.ExpiresAtMS(), idleMS: l.IdleMS(it, w.now), fetched: it.Fetched(), stale: it.Stale(), sent: it.TokenSent(),
+	value, got := w.metaFetched(g, &l, it)
+	switch got {
+	case awaited:
+		l.Unlock()
+		w.discardStub(g)
+		w.askAhead()
+		w.unread = w.lineLen
+		return awaiting, true
+	case missed:
+		return w.fetchMiss(hk, g, &l)
 	}
+	v := w.viewOf(&l, it)
 	if g.setsTTL {
 		if it, ok = l.Touch(it, g.ttlMS); !ok {
 			l.Unlock()
+			if value != nil {
+				w.forget(value)
+			}
 			if w.handle.MakeRoom() != nil {
 				w.discardStub(g)
 				return w.say(replyNoMemory), true
@@ -95,7 +98,11 @@ func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 		w.out.Rewind(mark)
 		return w.say(replyOpaque), true
 	}
-	if withValue {
+	var back refill
+	switch {
+	case value != nil:
+		back = w.appendBack(&l, it, value)
+	case withValue:
 		w.appendValue(&l, it, v.size)
 	}
 	if won {
@@ -107,7 +114,37 @@ func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 	w.countFetch(it)
 	l.Unlock()
 	w.discardStub(g)
+	if value != nil {
+		w.refillDone(hk, &back)
+	}
 	return finished, true
+}
+
+// lookUpFor is lookUp, or findAgain when an item was made meanwhile.
+func (w *worker) lookUpFor(g *fetch, l *slab.Locked) (slab.Item, bool) {
+	if g.stub.IsNil() {
+		return w.lookUp(l)
+	}
+	it, again := w.findAgain(l)
+	return it, again == slab.Hit
+}
+
+// viewOf is what mg shows of a locked item.
+func (w *worker) viewOf(l *slab.Locked, it slab.Item) view {
+	return view{
+		key: it.Key(), encoded: it.KeyEncoded(), size: it.ValueLen(), flags: it.Flags(), cas: w.cas(it),
+		expiresAtMS: it.ExpiresAtMS(), idleMS: l.IdleMS(it, w.now), fetched: it.Fetched(), stale: it.Stale(), sent: it.TokenSent(),
+	}
+}
+
+// metaFetched is the value that an mg wants of an item whose value is in the tier;
+// nil and hit: it wants none, or memory has it.
+func (w *worker) metaFetched(g *fetch, l *slab.Locked, it slab.Item) (*fetching, keyFate) {
+	f := &w.flags
+	if !it.OnTier() || !f.Value || g.end < w.request.Len() || w.dialect == ascii.New && f.HasCAS && f.CAS == w.cas(it) {
+		return nil, hit
+	}
+	return w.fetched(l, it)
 }
 
 // delaysBump reports whether memcached notes the read after it made the reply,

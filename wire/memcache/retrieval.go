@@ -74,13 +74,18 @@ func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 		case len(rest) > 0 && !w.ahead.expects(key):
 			w.foreseeList(list)
 		}
-		w.value(key, &s.keys)
-		if len(rest) == 0 {
-			return w.say(replyEnd)
-		}
-		list = rest
+		got := w.value(key, &s.keys)
 		stop := working
 		switch {
+		case got == awaited:
+			stop = awaiting
+		case len(rest) == 0:
+			return w.say(replyEnd)
+		default:
+			list = rest
+		}
+		switch {
+		case stop == awaiting:
 		case w.out.Full():
 			stop = full
 		case w.workDone():
@@ -89,6 +94,7 @@ func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 			continue
 		}
 		if hasLongKey(list) {
+			s.abortFetches()
 			w.out.Rewind(start)
 			return w.say(replyFormat)
 		}
@@ -112,44 +118,76 @@ func hasLongKey(list []byte) bool {
 }
 
 // value answers one key, if it is there.
-func (w *worker) value(key []byte, k *keys) (hit bool) {
+func (w *worker) value(key []byte, k *keys) (got keyFate) {
 	k.any = true
 	if k.touch {
-		hit = w.valueTouch(key, k)
+		got = w.valueTouch(key, k)
 	} else {
 		hk := w.key(key)
 		l := w.handle.Lock(hk)
-		it, found := w.find(&l)
-		if hit = found; hit {
+		it, found := w.lookUp(&l)
+		switch {
+		case found && it.OnTier():
+			got = w.valueFetched(hk, &l, it, key, k)
+		case found:
+			got = hit
 			l.Accessed(it, w.now)
 			w.countGet(it)
 			w.appendItem(&l, it, key, k)
+			l.Unlock()
+		default:
+			l.Unlock()
 		}
-		l.Unlock()
-		if !hit {
+		if got == missed {
 			w.count(getMisses)
 			if !k.packet {
 				w.discovery(key)
 			}
 		}
 	}
-	if w.server.prefixes.enabled.Load() {
-		w.server.prefixes.get(w.server.config.StatsPrefix, key, hit)
+	if w.server.prefixes.enabled.Load() && got != awaited {
+		w.server.prefixes.get(w.server.config.StatsPrefix, key, got == hit)
 	}
+	return got
+}
+
+// valueFetched is value of an item whose value is in the tier. It unlocks.
+func (w *worker) valueFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []byte, k *keys) keyFate {
+	f, got := w.fetched(l, it)
+	if got != hit {
+		l.Unlock()
+		if got == awaited {
+			w.askAhead()
+		}
+		return got
+	}
+	l.Accessed(it, w.now)
+	w.countGet(it)
+	p := w.planRefill(l, it, f)
+	w.appendHead(it, key, k)
+	w.appendFetched(f)
+	if !k.packet {
+		w.out.Buf = append(w.out.Buf, '\r', '\n')
+	}
+	l.Unlock()
+	w.refillDone(hk, &p)
 	return hit
 }
 
 // valueTouch answers one key and gives it a new expiry. If there is no memory
 // for one (room false), the value is still there and is answered.
-func (w *worker) valueTouch(key []byte, k *keys) bool {
+func (w *worker) valueTouch(key []byte, k *keys) keyFate {
 	hk := w.key(key)
 	for room := true; ; {
 		l := w.handle.Lock(hk)
-		it, found := w.find(&l)
+		it, found := w.lookUp(&l)
+		if found && it.OnTier() {
+			return w.touchFetched(hk, &l, it, key, k)
+		}
 		if !found {
 			l.Unlock()
 			w.count(touchMisses)
-			return false
+			return missed
 		}
 		it, ok := l.Touch(it, k.expiresAtMS)
 		if !ok && room {
@@ -161,24 +199,59 @@ func (w *worker) valueTouch(key []byte, k *keys) bool {
 		w.countItem(it, touchHits)
 		w.appendItem(&l, it, key, k)
 		l.Unlock()
-		return true
+		return hit
 	}
+}
+
+// touchFetched is valueTouch of an item whose value is in the tier. It unlocks. If
+// there is no memory for a new expiry, the old one stays.
+func (w *worker) touchFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []byte, k *keys) keyFate {
+	f, got := w.fetched(l, it)
+	if got != hit {
+		l.Unlock()
+		if got == awaited {
+			w.askAhead()
+		} else {
+			w.count(touchMisses)
+		}
+		return got
+	}
+	it, _ = l.Touch(it, k.expiresAtMS)
+	l.Accessed(it, w.now)
+	w.countItem(it, touchHits)
+	p := w.planRefill(l, it, f)
+	w.appendHead(it, key, k)
+	w.appendFetched(f)
+	if !k.packet {
+		w.out.Buf = append(w.out.Buf, '\r', '\n')
+	}
+	l.Unlock()
+	w.refillDone(hk, &p)
+	return hit
 }
 
 // appendItem answers with a locked item: VALUE line, value, end of line.
 func (w *worker) appendItem(l *slab.Locked, it slab.Item, key []byte, k *keys) {
+	w.appendHead(it, key, k)
+	if k.packet {
+		w.appendBytes(l, it, it.ValueLen())
+		return
+	}
+	w.appendValue(l, it, it.ValueLen())
+}
+
+// appendHead answers with what comes before a locked item's value.
+func (w *worker) appendHead(it slab.Item, key []byte, k *keys) {
 	out := w.out
 	n := it.ValueLen()
 	switch {
 	case k.packet:
-		w.appendPacketItem(l, it, n, key, k)
-		return
+		w.appendPacketHead(it, n, key, k)
 	case k.cas:
 		out.Buf = ascii.AppendValueHeadCAS(out.Buf, key, it.Flags(), n, w.cas(it))
 	default:
 		out.Buf = ascii.AppendValueHead(out.Buf, key, it.Flags(), n)
 	}
-	w.appendValue(l, it, n)
 }
 
 // appendValue answers with the value and \r\n.
@@ -229,7 +302,7 @@ func (s *session) moreKeys(in []byte) (n int, p progress) {
 	for n < len(in) {
 		key, rest := ascii.Key(in[n:])
 		if w.dialect == ascii.Old && bytes.IndexByte(key, 0) >= 0 {
-			return s.endKeys(key, len(in))
+			return s.endKeys(key, n, len(in))
 		}
 		unfinished := len(rest) == 0
 		if len(key) > ascii.MaxKey+1 || len(key) > ascii.MaxKey && !unfinished { // one byte may be the \r of the line's end
@@ -242,7 +315,9 @@ func (s *session) moreKeys(in []byte) (n int, p progress) {
 		if !w.ahead.expects(key) {
 			w.foreseeList(in[n:])
 		}
-		w.value(key, &s.keys)
+		if w.value(key, &s.keys) == awaited {
+			return n, awaiting
+		}
 		n = len(in) - len(rest)
 		if w.out.Full() {
 			return n, full
@@ -255,11 +330,11 @@ func (s *session) moreKeys(in []byte) (n int, p progress) {
 }
 
 // endKeys answers the last key of a list that a NUL ends, in the old dialect.
-func (s *session) endKeys(key []byte, n int) (int, progress) {
-	s.state, s.verdict = stateDiscard, replyEnd
-	if key = s.worker.cut(key); len(key) > 0 {
-		s.worker.value(key, &s.keys)
+func (s *session) endKeys(key []byte, before, n int) (int, progress) {
+	if key = s.worker.cut(key); len(key) > 0 && s.worker.value(key, &s.keys) == awaited {
+		return before, awaiting
 	}
+	s.state, s.verdict = stateDiscard, replyEnd
 	return n, working
 }
 

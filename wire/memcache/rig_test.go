@@ -50,6 +50,7 @@ type peer struct {
 	out     wire.Out
 	unread  []byte
 	closed  bool
+	parked  bool
 }
 
 func (r *rig) dial() *peer {
@@ -79,6 +80,7 @@ func (p *peer) send(in string) string {
 		}
 		p.unread = p.unread[n:]
 		reply += p.drain()
+		p.parked = next == wire.Park
 		switch next {
 		case wire.Close, wire.Cut:
 			p.close()

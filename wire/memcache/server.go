@@ -76,6 +76,9 @@ func New(config Config, env Env) (*Server, error) {
 	s.trackSizes.Store(set.TrackSizes)
 	s.prefixes.enabled.Store(config.StatsDetail)
 	s.connections = xsync.NewMapOf[int, *connection]()
+	if env.Tier != nil {
+		env.Store.UseTier(tierStore{env.Tier}, tierRules(set))
+	}
 	s.trace.evictions.server = s
 	s.trace.evictions.nowMS.Store(env.StartedAtMS)
 	for i := range env.Loops {
@@ -161,6 +164,11 @@ type worker struct {
 
 	ahead foresight
 
+	current      *session // whose turn it is
+	spareFetches []*fetching
+	lostFinds    uint64 // items whose values the tier had dropped
+	recacheHits  uint64 // values from the tier that might have gone back to memory
+
 	hotWait int // keys to the next sample, see hotkeys.go
 	hot     *hotKeys
 }
@@ -226,6 +234,8 @@ func (w *worker) absent(l *slab.Locked, it slab.Item, found slab.Lookup) (slab.I
 		w.count(getExpired)
 	case slab.Flushed:
 		w.count(getFlushed)
+	case slab.Lost:
+		w.lostFinds++
 	}
 	return slab.Item{}, found
 }

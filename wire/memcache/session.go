@@ -36,6 +36,7 @@ const (
 	spent                    // the turn is over, in the middle of a request
 	closing                  // the conversation is over
 	watching                 // the session watches from here on
+	awaiting                 // the request goes on when a value has come from the tier
 )
 
 // session is one client's conversation.
@@ -61,14 +62,21 @@ type session struct {
 	watcher *watcher    // stateWatch
 	conn    *connection // what others see
 	status  uint64      // that conn shows
+	fetches *fetches    // nil: nothing was ever fetched
 }
 
 // Feed implements wire.Session.
 func (s *session) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	w := s.worker
+	if s.awaits() {
+		return 0, wire.Park
+	}
 	w.trace.fd = s.fd
-	w.beginTurn(out)
+	w.beginTurn(s, out)
 	n, next := s.run(in)
+	if s.fetches != nil && (next == wire.More || next == wire.Close || next == wire.Cut) {
+		s.dropFetches()
+	}
 	s.note(out.NowMS)
 	w.endTurn()
 	return n, next
@@ -103,6 +111,8 @@ func (s *session) run(in []byte) (used int, next wire.Next) {
 			return used, s.goodbye()
 		case watching:
 			return len(in), wire.Park
+		case awaiting:
+			return used, wire.Park
 		}
 	}
 	return used, wire.More
@@ -214,6 +224,7 @@ func (s *session) Close(why wire.Reason) {
 		s.worker.handle.Discard(s.store.item)
 		s.store = store{}
 	}
+	s.dropFetches()
 	s.closeAuth()
 	s.endWalk()
 	s.state = stateDiscard

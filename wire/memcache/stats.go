@@ -46,7 +46,9 @@ func stats(w *worker, s *session) progress {
 	case w.is(sub, "conns"):
 		w.walked()
 		server.appendConns(w, int(s.fd))
-	case w.is(sub, "extstore"): // there is none, as in an original without ext_path
+	case w.is(sub, "extstore"): // nothing, as in an original without ext_path
+		w.walked()
+		server.appendTierPages(w)
 	default:
 		if p, ok := s.storeStats(sub); ok {
 			return p
@@ -297,6 +299,7 @@ func (s *Server) appendCommands(l *statList) {
 	l.u("get_misses", misses)
 	l.u("get_expired", s.total(getExpired))
 	l.u("get_flushed", s.total(getFlushed))
+	s.appendTierGets(l)
 	l.u("delete_misses", s.total(deleteMisses))
 	l.u("delete_hits", of[deleteHits])
 	l.u("incr_misses", s.total(incrMisses))
@@ -358,6 +361,7 @@ func (s *Server) appendMachinery(l *statList, nowMS int64, t *wire.Transport) {
 	}
 	l.zeros("malloc_fails")
 	s.trace.appendStats(l)
+	s.appendTier(l)
 	s.appendTLS(l, nowMS, t)
 	l.zeros("unexpected_napi_ids", "round_robin_fallback")
 }

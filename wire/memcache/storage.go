@@ -420,6 +420,8 @@ func (w *worker) extendLook(st *store, hk *slab.Key, x *extension) (o outcome, c
 		return placed(cas), cas
 	case !found:
 		o = notStored
+	case old.OnTier():
+		o = notStored // as in memcached
 	case st.cas != 0 && st.cas != w.cas(old):
 		o = exists
 	default:

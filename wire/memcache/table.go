@@ -69,7 +69,7 @@ var table = [...]row{
 	{"lru", lru, 2, 0, 0, admin, "eviction settings: temp_ttl works, the others are remembered"},
 	{"lru_crawler", lruCrawler, 0, 0, 0, admin, "early reclaim, and dumps of all keys: metadump, mgdump"},
 	{"slabs", slabs, 0, 0, 0, admin, "page moves by hand: answered, for memory moves by itself"},
-	{"extstore", extstore, 2, 0, 0, admin, "settings of a flash storage: remembered, for there is none"},
+	{"extstore", extstore, 2, 0, 0, admin, "what goes to flash, and how its pages are compacted"},
 	{"refresh_certs", refreshCerts, 0, 0, 0, admin, "load the certificates again"},
 	{"config", config, 0, 0, 0, admin, "config get cluster: auto-discovery of nodes"},
 	{"debugtime", debugtime, 1, 0, 0, admin | debug, "move the clock (with -o relaxed_privileges)"},

@@ -21,17 +21,18 @@ const (
 	settingsWork = 64        // a reply of 100 lines
 )
 
-func (w *worker) beginTurn(out *wire.Out) {
+func (w *worker) beginTurn(s *session, out *wire.Out) {
+	w.current = s
 	w.out = out
 	w.now = out.NowMS
 	w.seenMS = w.now
 	w.traceTurn()
-	s := w.server
-	if s.debugging.Load() {
-		w.now = s.now(w.now)
+	server := w.server
+	if server.debugging.Load() {
+		w.now = server.now(w.now)
 	}
-	w.flushing = s.flushSecond.Load() != noFlush && s.flushDue(w.now)
-	w.requests = s.turnRequests
+	w.flushing = server.flushSecond.Load() != noFlush && server.flushDue(w.now)
+	w.requests = server.turnRequests
 	w.work = turnWork
 	w.sentAt = w.requests
 	w.start = out.Len()
@@ -46,7 +47,7 @@ func (w *worker) endTurn() {
 	if w.trace.streams != 0 {
 		w.traceEnd()
 	}
-	w.out = nil
+	w.out, w.current = nil, nil
 	w.ahead.count, w.ahead.next = 0, 0 // its keys lie in the input, which is gone
 }
 

@@ -74,6 +74,12 @@ func (w *worker) pipelined() bool {
 
 // Resume implements wire.Parked.
 func (s *session) Resume(out *wire.Out) wire.Next {
+	if s.state != stateWatch {
+		if s.awaits() {
+			return wire.Park
+		}
+		return wire.More
+	}
 	s.worker.server.trace.drain(s.watcher, out)
 	return wire.Park
 }

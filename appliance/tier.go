@@ -1,0 +1,77 @@
+package appliance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/pandabeardb/panda/appliance/config"
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/tier"
+	"github.com/pandabeardb/panda/wire/memcache"
+)
+
+// ErrFlash: the files of ext_path cannot be used.
+var ErrFlash = errors.New("[flash] the files of ext_path cannot be used")
+
+const (
+	// flashReaders is how many reads a disk is asked for at a time, at least: each is a
+	// thread of the system that waits. Flash answers 8 together about as soon as one.
+	flashReaders    = 8
+	flashReadersMax = 64
+)
+
+var tierBuckets = map[string]tier.Bucket{
+	"": tier.Default, "default": tier.Default, "compact": tier.Compacted, "chunked": tier.Chunked, "low_ttl": tier.LowTTL,
+}
+
+// openTier makes the second tier, if there is to be one. It begins empty.
+func (n *Node) openTier() (err error) {
+	f := &n.config.Flash
+	if !f.On() {
+		return nil
+	}
+	c := tier.Config{
+		PageSize: f.PageBytes, BufferSize: f.WriteBytes,
+		Readers: readersOf(f),
+		Policy:  memcache.TierPolicy(&n.config.Memcache.Settings),
+		Owner:   memcache.TierOwner(n.store),
+		Fault: func(file string, err error) {
+			n.log.Error("[flash] a file takes no more values: memory only, what else it has can be read", "file", file, "error", err)
+		},
+	}
+	for _, file := range f.Files {
+		folder, name := filepath.Split(file.Path)
+		if folder == "" {
+			folder = "."
+		}
+		if _, err := os.Stat(folder); err != nil { // a folder that is not mounted must not be made
+			return fmt.Errorf("%w: failed to open file: %w", ErrFlash, err)
+		}
+		disk, err := dio.Folder(folder)
+		if err != nil {
+			return fmt.Errorf("%w: failed to open file: %w", ErrFlash, err)
+		}
+		c.Files = append(c.Files, tier.File{FS: disk, Name: name, Size: file.Bytes, Bucket: tierBuckets[file.Bucket]})
+	}
+	if n.tier, err = tier.Open(c); err != nil {
+		return fmt.Errorf("%w: %w", ErrFlash, err)
+	}
+	s := n.tier.Stats()
+	n.log.Info("[flash] values that memory has no room for go to flash", "files", len(c.Files), "pages", s.Pages, "bytes", s.BytesLimit)
+	return nil
+}
+
+// readersOf is how many reads are done at a time.
+func readersOf(f *config.Flash) int {
+	return min(max(f.Threads*max(f.Depth, 1), flashReaders), flashReadersMax)
+}
+
+// closeTier ends it. No loop runs any more, and the store still is.
+func (n *Node) closeTier() error {
+	if n.tier == nil {
+		return nil
+	}
+	return n.tier.Close()
+}

@@ -1,0 +1,325 @@
+package memcache
+
+import (
+	"sync/atomic"
+
+	"github.com/pandabeardb/panda/disk/tier"
+	"github.com/pandabeardb/panda/slab"
+	"github.com/pandabeardb/panda/wire"
+)
+
+// Values on flash. A request for one is interrupted, its bytes stay unread, and
+// the session is parked:
+//
+//	value, fetch -> fetches.of -> tier.Read        the value, or awaiting
+//	             -> askAhead                       those that the input asks for next
+//	run answers Park; a worker of the tier: fetching.came -> Env.Wake
+//	Resume answers More, and the request is run again: the value is there now
+//
+// So replies keep their order, the store is locked only while it is looked at, and
+// what happened to the key meanwhile is seen: a fetch is known by its item's version.
+const (
+	// fetchesMax is how many values a session asks for at a time, and aheadBytes of
+	// how many bytes those may be that are not waited for yet, unless it is one.
+	fetchesMax = foresightMax
+	aheadBytes = 256 << 10
+	// spareMax is how many fetches a loop keeps for the next ones: 300 bytes each.
+	spareMax = 1024
+	// refillReads: a value that was read so often since eviction last came by goes back
+	// to memory, if any does.
+	refillReads = 3
+)
+
+// keyFate is what became of a key of a get.
+type keyFate uint8
+
+const (
+	missed keyFate = iota
+	hit
+	awaited // its value is on its way: ask again
+)
+
+// A fetching is a value on its way from the tier.
+type fetching struct {
+	read    tier.Read
+	version uint64
+	server  *Server
+	loop    int
+	stage   atomic.Uint32
+}
+
+// The stages of a fetching. A worker of the tier takes it from asked to there, the loop
+// from asked to unwanted, whichever is first.
+const (
+	fetchAsked uint32 = iota
+	fetchThere
+	fetchUnwanted
+)
+
+// fetches are a session's.
+type fetches struct {
+	list    [fetchesMax]*fetching // the oldest first
+	count   int
+	awaited *fetching // what a parked session waits for
+	again   bool      // the request that runs has looked its key up before
+}
+
+// came is called by a worker of the tier.
+func (f *fetching) came() {
+	if !f.stage.CompareAndSwap(fetchAsked, fetchThere) {
+		f.read.Release()
+		return
+	}
+	if f.server.env.Wake != nil {
+		f.server.env.Wake(f.loop)
+	}
+}
+
+// ask begins to fetch a value.
+func (w *worker) ask(ref slab.TierRef, version uint64, size int) *fetching {
+	var f *fetching
+	if n := len(w.spareFetches); n > 0 {
+		f, w.spareFetches = w.spareFetches[n-1], w.spareFetches[:n-1]
+	} else {
+		f = &fetching{server: w.server, loop: w.loop}
+		f.read.Done = func(*tier.Read) { f.came() }
+	}
+	f.read.Ref, f.read.Size, f.version = tier.Ref(ref), size, version
+	f.stage.Store(fetchAsked)
+	if w.server.env.Tier.Read(&f.read) {
+		f.stage.Store(fetchThere)
+	}
+	return f
+}
+
+// forget gives up a fetch.
+func (w *worker) forget(f *fetching) {
+	if f.stage.CompareAndSwap(fetchAsked, fetchUnwanted) {
+		return // came, on its way, does the rest
+	}
+	f.read.Release()
+	if len(w.spareFetches) < spareMax {
+		w.spareFetches = append(w.spareFetches, f)
+	}
+}
+
+// dropFetches gives up all that the session has asked for.
+func (s *session) dropFetches() {
+	if s.fetches == nil {
+		return
+	}
+	x := s.fetches
+	for _, f := range x.list[:x.count] {
+		s.worker.forget(f)
+	}
+	clear(x.list[:x.count])
+	x.count, x.awaited, x.again = 0, nil, false
+}
+
+// abortFetches gives up what a request asked for that is answered by an error.
+func (s *session) abortFetches() {
+	if s.fetches != nil {
+		s.worker.counters.countN(abortedExtstore, uint64(s.fetches.count))
+		s.dropFetches()
+	}
+}
+
+// awaits reports whether the session waits for a value that has not come.
+func (s *session) awaits() bool {
+	x := s.fetches
+	return x != nil && x.awaited != nil && x.awaited.stage.Load() == fetchAsked
+}
+
+// find is the fetch of an item's version, or -1.
+func (x *fetches) find(version uint64) int {
+	for i, f := range x.list[:x.count] {
+		if f.version == version {
+			return i
+		}
+	}
+	return -1
+}
+
+// remove takes a fetch out of the list.
+func (x *fetches) remove(i int) {
+	if x.list[i] == x.awaited {
+		x.awaited = nil
+	}
+	copy(x.list[i:], x.list[i+1:x.count])
+	x.count--
+	x.list[x.count] = nil
+}
+
+// add puts a fetch into the list, in the place of the oldest one if need be.
+func (w *worker) addFetch(x *fetches, f *fetching) {
+	if x.count == fetchesMax {
+		w.forget(x.list[0])
+		x.remove(0)
+	}
+	x.list[x.count] = f
+	x.count++
+}
+
+// tierSize is the size of an item's value in the tier, and what comes with it.
+func tierSize(it slab.Item) int {
+	return tier.RecordSize(it.TierHeadLen(), len(it.Key()), it.ValueLen())
+}
+
+// fetched is the value of a locked item that is in the tier. awaited: it is on its
+// way, and the request is to be run again; missed: it is gone, and the item with it.
+// The fetch that is returned is the caller's to finish.
+func (w *worker) fetched(l *slab.Locked, it slab.Item) (*fetching, keyFate) {
+	s := w.current
+	if s.fetches == nil {
+		s.fetches = &fetches{}
+	}
+	x := s.fetches
+	for {
+		i := x.find(it.Version())
+		if i < 0 {
+			w.addFetch(x, w.ask(it.TierRef(), it.Version(), tierSize(it)))
+			i = x.count - 1
+		}
+		f := x.list[i]
+		if f.stage.Load() == fetchAsked {
+			x.awaited, x.again = f, true
+			return nil, awaited
+		}
+		x.remove(i)
+		if f.read.Err == nil {
+			w.count(getExtstore)
+			return f, hit
+		}
+		err := f.read.Err
+		stale := f.read.Ref != tier.Ref(it.TierRef())
+		w.forget(f)
+		if stale { // it was moved meanwhile
+			continue
+		}
+		w.lost(err)
+		l.Lose(it)
+		return nil, missed
+	}
+}
+
+// lost counts a value that the tier could not give.
+func (w *worker) lost(err error) {
+	w.count(getExtstore)
+	w.count(missExtstore)
+	if err == tier.ErrDamaged {
+		w.count(badCRCExtstore)
+	}
+}
+
+// lookUp is find for a request that wants the value, or findAgain when it has
+// waited for one since.
+func (w *worker) lookUp(l *slab.Locked) (it slab.Item, found bool) {
+	before := w.lostFinds
+	if x := w.current.fetches; x != nil && x.again {
+		x.again = false
+		var again slab.Lookup
+		it, again = w.findAgain(l)
+		found = again == slab.Hit
+	} else {
+		it, found = w.find(l)
+	}
+	if w.lostFinds != before {
+		w.lost(tier.ErrGone)
+	}
+	return it, found
+}
+
+// askAhead asks for the values of the keys that the input has next.
+func (w *worker) askAhead() {
+	f, x := &w.ahead, w.current.fetches
+	left := aheadBytes
+	for i := f.next; i < f.count && x.count < fetchesMax; i++ {
+		v, ok := w.handle.OnTier(&f.keys[i], w.now)
+		if !ok || x.find(v.Version) >= 0 {
+			continue
+		}
+		size := tier.RecordSize(v.HeadLen, len(f.keys[i].Bytes), v.ValueLen)
+		if size > left && left < aheadBytes {
+			return
+		}
+		left -= size
+		w.addFetch(x, w.ask(v.Ref, v.Version, size))
+	}
+}
+
+// appendFetched answers with a value from the tier: a small one is copied, a large one
+// written from where it lies.
+func (w *worker) appendFetched(f *fetching) {
+	if v := f.read.Value; len(v) < wire.PinMin {
+		w.out.Buf = append(w.out.Buf, v...)
+	} else {
+		w.out.Pin(v, w.server.env.Tier, f.read.Keep())
+	}
+}
+
+// appendBack is appendFetched with the end of a line, and says whether the value goes
+// back to memory.
+func (w *worker) appendBack(l *slab.Locked, it slab.Item, f *fetching) refill {
+	p := w.planRefill(l, it, f)
+	w.appendFetched(f)
+	w.out.Buf = append(w.out.Buf, '\r', '\n')
+	return p
+}
+
+// A refill is a value that may go back to memory.
+type refill struct {
+	f       *fetching
+	value   []byte
+	version uint64
+	spec    slab.Spec
+	wanted  bool
+}
+
+// planRefill decides whether the value of a locked item goes back to memory: one in
+// ext_recache_rate does, and what is read again and again.
+func (w *worker) planRefill(l *slab.Locked, it slab.Item, f *fetching) refill {
+	p := refill{f: f, value: f.read.Value, version: it.Version()}
+	rate := w.server.knobs.recacheRate.Load()
+	if rate == 0 {
+		return p
+	}
+	w.recacheHits++
+	if w.recacheHits%uint64(rate) == 0 || l.Reads() >= refillReads {
+		p.wanted = true
+		p.spec = slab.Spec{ValueLen: len(p.value), Flags: it.Flags(), ExpiresAtMS: it.ExpiresAtMS(), Evictable: it.Evictable()}
+		if it.CAS() != it.Version() {
+			p.spec.CAS = it.CAS()
+		}
+	}
+	return p
+}
+
+// refillDone ends a fetch that was answered, and puts the value back to memory if that
+// was decided. No shard is locked; the output may have the value, but has not been
+// written yet.
+func (w *worker) refillDone(hk *slab.Key, p *refill) {
+	if p.wanted {
+		w.putBack(hk, p)
+	}
+	w.forget(p.f)
+}
+
+func (w *worker) putBack(hk *slab.Key, p *refill) {
+	full, err := w.handle.Reserve(hk, p.spec)
+	if err != nil {
+		return
+	}
+	full.WriteAt(p.value, 0)
+	w.copied(len(p.value))
+	l := w.handle.Lock(hk)
+	it, found := l.Find(w.now)
+	if found != slab.Hit || !it.OnTier() || it.Version() != p.version {
+		l.Unlock()
+		w.handle.Discard(full)
+		return
+	}
+	if l.Refill(it, full) {
+		w.count(recacheExtstore)
+	}
+	l.Unlock()
+}
