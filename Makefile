@@ -8,7 +8,7 @@ COUNT   ?= 6# runs of each benchmark
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare soak density events hits compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare soak crash density events hits compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -104,6 +104,11 @@ hits:
 soak:
 	$(GO) run ./perf/cmd/pandacheck soak -duration $(DURATION)
 	$(GO) run ./perf/cmd/pandacheck exhaust
+
+# 100 kills under load, and as many recoveries that are killed, for each of fsync=always
+# and everysec: what must be there is, and nothing is half there. perf/crash. Minutes.
+crash:
+	$(GO) run ./perf/cmd/pandacheck crash
 
 # What memory holds, beside memcached: perf/density. Minutes, 10 GB.
 density:

@@ -10,12 +10,14 @@
 //	pandacheck events   late replies while memory moves, an index grows, items expire
 //	pandacheck restart  5 M items served after a stop by SIGUSR1  (package restart)
 //	pandacheck density  items and fit
+//	pandacheck crash    100 kills under load, and what comes back  (package crash)
 //
 // It starts servers itself: panda, built from this module's source or given by
 // -panda, and memcached beside it. Flags, behind the name: -quick (seconds, for
 // development), -duration D, -seed N, -subject memcached (soak and exhaust, to see
 // what the check is worth), -memory MB, -threads N, -scenes EXPR, -alone (scale,
-// events and restart: without memcached), -dir DIR (restart: of the memory file).
+// events and restart: without memcached), -dir DIR (of the memory file, or of the data
+// folder), -fsync always,everysec,no and -rounds N (crash).
 //
 // Exit status 0: all held; 1: something did not; 2: nothing could be checked.
 package main

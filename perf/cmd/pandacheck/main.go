@@ -24,7 +24,7 @@ import (
 )
 
 // errUsage says that the command line is not one of ours.
-var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events|restart [flags]")
+var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events|restart|crash [flags]")
 
 func main() {
 	// Probes wait in the kernel on threads of their own, and want a processor of
@@ -49,10 +49,11 @@ const probesMax = 4
 // settings are the flags that all checks share.
 type settings struct {
 	subject, panda, memcached, extra string
-	scenes, dir                      string
+	scenes, dir, fsync               string
 	duration                         time.Duration
 	seed                             uint64
 	threads, memoryMB, clients       int
+	rounds                           int
 	quick, alone                     bool
 	out, log                         io.Writer
 }
@@ -68,6 +69,7 @@ var checks = map[string]func(context.Context, *settings) (held bool, err error){
 	"scale":   measures(density.Scale),
 	"events":  latencies,
 	"restart": restarts,
+	"crash":   crashes,
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held bool, err error) {
@@ -87,7 +89,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.IntVar(&s.memoryMB, "memory", 0, "of the server, in `MB`; 0: the check's own")
 	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
 	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry")
-	f.StringVar(&s.dir, "dir", "", "restart: where the memory file lies; default: the machine's tmpfs")
+	f.StringVar(&s.dir, "dir", "", "where a memory file or a data folder is made; default: the machine's tmpfs, and the folder of temporary files")
+	f.StringVar(&s.fsync, "fsync", "", "crash: always, everysec or no, or several with commas; default: always,everysec")
+	f.IntVar(&s.rounds, "rounds", 0, "crash: how many; 0: 100, or 10 quick ones")
 	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
 	f.BoolVar(&s.alone, "alone", false, "scale, events, restart: ours only, without memcached beside it")
 	if err := f.Parse(args[1:]); err != nil {
