@@ -55,7 +55,7 @@ func Newest(disk dio.FS, folder string) (name string, h Header, found bool, err 
 		return "", Header{}, false, err
 	}
 	name = path.Join(folder, fileName(serials[len(serials)-1]))
-	f, err := disk.Open(name, dio.Direct)
+	f, err := disk.Open(name, dio.Direct|dio.ReadOnly)
 	if err != nil {
 		return name, Header{}, true, err
 	}

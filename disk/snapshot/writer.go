@@ -25,8 +25,8 @@ type Options struct {
 
 const (
 	keepDefault = 1
-	// stageBytes is written at once: above it a disk's rate grows no more. It is also
-	// how large a frame of many records grows.
+	// stageBytes is written at once: above it a disk's rate grows no more, nor does it
+	// when the file is allocated ahead. It is also how large a frame of many records grows.
 	stageBytes = 1 << 20
 	// stages: one is filled, one waits, one is written.
 	stages = 3
@@ -205,8 +205,9 @@ func (w *Writer) refuse(want state) error {
 }
 
 // Append adds count whole records (effectlog.AppendRecord): 8 MiB, or one record. They
-// are copied. For each MiB of them it waits for at most one write of a MiB. After an
-// error, other than ErrRecords, the file is gone: there is nothing left but Abandon.
+// are copied. For each MiB of them it waits for at most one write of a MiB, and a sync
+// of 8 MiB where there is no direct I/O. After an error, other than ErrRecords, the file
+// is gone: there is nothing left but Abandon.
 func (w *Writer) Append(records []byte, count int) error {
 	w.one[0] = records
 	err := w.AppendPieces(w.one[:], count)
