@@ -24,9 +24,7 @@ func (n *Node) listenAdmin() (err error) {
 	if address == "" {
 		return nil
 	}
-	n.admin, err = admin.ListenBy(func(network, address string) (net.Listener, error) {
-		return n.bindAdmin(given, network, address)
-	}, address, admin.Source{
+	source := admin.Source{
 		Version:  n.config.Version,
 		Snapshot: func() memcache.Snapshot { return n.memcache.Snapshot(time.Now().UnixMilli()) },
 		Memory:   n.store.Stats,
@@ -37,7 +35,11 @@ func (n *Node) listenAdmin() (err error) {
 		Histograms: func() []admin.Histogram {
 			return []admin.Histogram{turnTimes(n.net.Latency())}
 		},
-	}, n.log)
+	}
+	n.addPersist(&source)
+	n.admin, err = admin.ListenBy(func(network, address string) (net.Listener, error) {
+		return n.bindAdmin(given, network, address)
+	}, address, source, n.log)
 	if err != nil {
 		return fmt.Errorf("%w: %w (another: %s)", ErrAdmin, err, n.adminOption())
 	}

@@ -129,11 +129,14 @@ func recoveryProgress(log *slog.Logger) func(done, total int64) {
 
 // persistNote logs what the keyspace says.
 func (n *Node) persistNote(note keyspace.Note) {
-	if note.Err != nil {
-		n.log.Error("[persist] "+note.Text, "error", note.Err)
-		return
+	switch {
+	case errors.Is(note.Err, keyspace.ErrSpace):
+		n.log.Warn("[persist] the disk is nearly full: "+note.Text, "folder", n.config.Persist.Folder)
+	case note.Err != nil:
+		n.log.Error("[persist] "+note.Text, "folder", n.config.Persist.Folder, "error", note.Err)
+	default:
+		n.log.Warn("[persist] "+note.Text, "folder", n.config.Persist.Folder) // seen where its beginning was
 	}
-	n.log.Info("[persist] " + note.Text)
 }
 
 // passed is called by the log's writer, also before there are loops.

@@ -179,7 +179,7 @@ func (n *Node) logStart() {
 		n.log.Info("serving memcache", "network", addr.Network(), "address", addr.String())
 	}
 	if n.admin != nil {
-		n.log.Info("serving the operator", "address", n.AdminAddr().String(), "paths", "/metrics /status /healthz /debug/pprof/")
+		n.log.Info("serving the operator", "address", n.AdminAddr().String(), "paths", "/metrics /status /snapshot /healthz /debug/pprof/")
 	}
 	set := &c.Memcache.Settings
 	n.log.Info("started", "version", c.Version, "pid", os.Getpid(), "config", c.File, "loops", c.Loops,

@@ -16,6 +16,7 @@ type collector struct {
 	up, version, build, memory, scrape *prometheus.Desc
 
 	transport transportMetrics
+	persist   persistDescs
 }
 
 // registry holds all that /metrics shows.
@@ -36,6 +37,7 @@ func newCollector(s *Server) *collector {
 		scrape:  prometheus.NewDesc("panda_scrape_duration_seconds", "How long these statistics took.", nil, nil),
 
 		transport: newTransportMetrics(),
+		persist:   newPersistDescs(),
 	}
 	shared := map[string]*prometheus.Desc{}
 	for i := range memcached {
@@ -55,6 +57,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		out <- d
 	}
 	c.transport.describe(out)
+	c.persist.describe(out)
 	for i, d := range c.metrics {
 		if i == 0 || d != c.metrics[i-1] {
 			out <- d
@@ -96,10 +99,16 @@ func (c *collector) ask() (out []prometheus.Metric) {
 		transport := source.Transport()
 		c.transport.add(&transport, t.general, add)
 	}
+	var histograms []Histogram
 	if source.Histograms != nil {
-		for _, h := range source.Histograms() {
-			out = append(out, h.metric())
-		}
+		histograms = source.Histograms()
+	}
+	if p := source.persisted(); p != nil {
+		c.persist.add(p, time.Now().UnixMilli(), add)
+		histograms = append(histograms, persistHistograms(p)...)
+	}
+	for _, h := range histograms {
+		out = append(out, h.metric())
 	}
 	add(c.scrape, gauge, time.Since(start).Seconds())
 	return out

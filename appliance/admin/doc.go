@@ -6,6 +6,7 @@
 // ends it with the node. It alone knows Prometheus's library.
 //
 //	GET /metrics -> promhttp -> collector.Collect -> Source.Snapshot -> the stats commands' rows
+//	POST /snapshot -> Server.snapshot -> Source.TakeSnapshot
 //	GET /status  -> Server.status -> the same, as a status.Reading, and Source.Status
 //
 // # Types
@@ -26,7 +27,8 @@
 // # Invariants
 //
 //  1. The address is a loopback one, and so is the Host that a request names, so
-//     that no web page can read this port through a browser.
+//     that no web page can read this port through a browser; nor can one have a
+//     browser send the header without which nothing here changes anything.
 //  2. A scrape takes the same short locks as `stats`, on its own thread: no loop
 //     waits for it. At most two run at once.
 //  3. /healthz says 200 only while clients are accepted.
@@ -34,7 +36,8 @@
 // # Limits
 //
 // 32 connections; headers of 16 KiB within 5 s; a reply within 2 minutes, which
-// bounds a profile. Only GET and HEAD.
+// bounds a profile; but for a snapshot, where each line may take 10 s. Only GET and
+// HEAD, and a POST of /snapshot, with a header that no web page can send.
 //
 // # Tests
 //

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/pandabeardb/panda/appliance/status"
 )
 
 const (
@@ -128,6 +130,7 @@ func (s *Server) routes() *http.ServeMux {
 		DisableCompression:  true, // it never leaves the host
 	})))
 	mux.HandleFunc("/status", s.status)
+	mux.HandleFunc(status.SnapshotPath, s.snapshot)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -147,12 +150,19 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		switch {
 		case host != "" && !loopback(host): // HTTP/1.0 of a health check may name none; a browser always does
 			http.Error(w, "this port answers to localhost only", http.StatusForbidden)
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
 		default:
 			w.Header().Set("X-Content-Type-Options", "nosniff")
-			next.ServeHTTP(w, r)
+			allow, err := allowed(r)
+			if err == nil {
+				next.ServeHTTP(w, r)
+				return
+			}
+			code := http.StatusForbidden
+			if allow != "" {
+				w.Header().Set("Allow", allow)
+				code = http.StatusMethodNotAllowed
+			}
+			http.Error(w, err.Error(), code)
 		}
 	})
 }
@@ -210,6 +220,7 @@ const indexPage = `<!doctype html>
 <ul>
 <li><a href="/metrics">/metrics</a>: for Prometheus, by the names of memcached_exporter</li>
 <li><a href="/status">/status</a>: the same and more as JSON, for <code>panda status</code></li>
+<li>/snapshot: for <code>panda snapshot</code>, which has one taken</li>
 <li><a href="/healthz">/healthz</a>: 200 while clients are served</li>
 <li><a href="/debug/pprof/">/debug/pprof/</a>: profiles of the process</li>
 </ul>

@@ -16,7 +16,12 @@ type Source struct {
 	Histograms func() []Histogram       // of times; nil: none
 	Transport  func() wire.Transport    // for what no exporter names: TLS, UDP; nil: none
 	Status     func(r *status.Reading)  // adds what statistics commands do not say
+	Persist    func() *status.Persist   // of a keyspace that is kept; nil: none is
 	Health     func() error             // nil: clients are served
+
+	// TakeSnapshot has a snapshot taken; what became of it comes from the channel, also
+	// when the node stops. ErrBusy: one is being taken. nil: nothing is kept.
+	TakeSnapshot func() (<-chan error, error)
 }
 
 // Histogram is how often something took how long, since the start.

@@ -28,6 +28,7 @@ func (s *Server) reading() (r status.Reading) {
 	r.Server.Version = s.source.Version
 	memory := s.source.Memory()
 	r.Memory = status.Memory{Limit: memory.LimitBytes, Used: memory.UsedBytes, Items: memory.Bytes, Index: memory.IndexBytes}
+	r.Persist = s.source.persisted()
 	if s.source.Status != nil {
 		s.source.Status(&r)
 	}

@@ -54,7 +54,7 @@ func newRoot(code *int, stderr io.Writer) *cobra.Command {
 		SilenceUsage: true,
 	}
 	root.SetErrPrefix("panda:") // as all else that is told
-	root.AddCommand(newServe(code, stderr), newMemcached(), newImport(code, stderr), newStatus(code, stderr), newInspect(code, stderr), newBench(code, stderr), newUpgrade(code, stderr), newVersion())
+	root.AddCommand(newServe(code, stderr), newMemcached(), newImport(code, stderr), newStatus(code, stderr), newSnapshot(code, stderr), newInspect(code, stderr), newBench(code, stderr), newUpgrade(code, stderr), newVersion())
 	return root
 }
 

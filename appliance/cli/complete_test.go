@@ -37,6 +37,7 @@ func TestCompletion(t *testing.T) {
 	check("bench --protocol ", "text\tget and set\nmeta\tmg and ms\nbinary\tthe binary protocol"+noFile)
 	check("bench --tls-ca ", any[1:])
 	check("status ", noFile[1:])
+	check("snapshot ", noFile[1:])
 	check("inspect ", "log\tShow segments, frames and records of a log, and damage\nsnapshot\tShow frames and records of a snapshot, and damage"+noFile)
 	check("inspect log ", any[1:])
 }

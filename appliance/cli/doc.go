@@ -5,6 +5,7 @@
 //	panda serve              a node with safe defaults, from one config file
 //	panda import             fills a running cache from another (appliance/warmup)
 //	panda status             shows how a node, or any memcached, stands (appliance/status)
+//	panda snapshot           has a node take a snapshot (appliance/status)
 //	panda inspect log        shows what is in a log, and what is damaged (disk/effectlog)
 //	panda inspect snapshot   the same of a snapshot (disk/snapshot)
 //	panda bench              puts load on one (perf/load)

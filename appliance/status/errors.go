@@ -11,6 +11,8 @@ var (
 	ErrFormat = errors.New("the port answers in another format: it is of another version of panda")
 	// ErrClosed says that the server is gone, or going.
 	ErrClosed = errors.New("the server closed the connection")
+	// ErrSilent says that the server has hung up in all but the connection.
+	ErrSilent = errors.New("the node has said nothing for a minute: what became of the snapshot stands in its log")
 	// ErrTooLong says that a reply has no end.
 	ErrTooLong = errors.New("the reply is too long")
 )

@@ -20,9 +20,11 @@ func (p *Report) Page(source string) *console.Page {
 	page := &console.Page{}
 	page.Heading("%s", p.title(source))
 	p.summary(page)
+	p.persistWarnings(page)
 	page.Table(p.ratesTable())
 	page.Table(p.latencyTable())
 	page.Table(p.memoryTable())
+	page.Table(p.persistTable())
 	page.Table(p.loopsTable())
 	page.Table(p.hotKeysTable())
 	page.Table(p.classesTable())

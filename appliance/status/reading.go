@@ -28,6 +28,7 @@ type Reading struct {
 	Loops   []Loop   `json:"loops,omitempty"`
 	Latency *Latency `json:"latency,omitempty"`
 	HotKeys *HotKeys `json:"hot_keys,omitempty"`
+	Persist *Persist `json:"persist,omitempty"`
 }
 
 // Server says who answers.

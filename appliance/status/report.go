@@ -24,6 +24,9 @@ type Report struct {
 	Runs            []Run       `json:"runs,omitempty"`
 	Loops           []LoopShare `json:"loops,omitempty"`
 	HotKeys         *HotKeys    `json:"hot_keys,omitempty"`
+
+	Persist      *Persist      `json:"persist,omitempty"`
+	PersistRates *PersistRates `json:"persist_rates,omitempty"`
 }
 
 // Rates are per second.
@@ -89,6 +92,7 @@ func (r *Reading) Since(before *Reading) *Report {
 	p.CPU = max(0, r.CPUSeconds-before.CPUSeconds) / p.IntervalSeconds
 	p.classes(before, r)
 	p.loops(before, r)
+	p.persist(before.Persist, r.Persist)
 	p.Percentiles = r.Latency.since(before.Latency).quantiles()
 	return p
 }

@@ -100,6 +100,7 @@ func node() (before, after *Reading) {
 				{1024, 0}, {32768, 1000 + n*900}, {65536, 1000 + n*90}, {1 << 30, 1000 + n*9}, {0, n}}},
 			HotKeys: &HotKeys{Samples: 4000, Keys: []HotKey{{"user:1", 0.25}, {`\x00\xff`, 0.125}, {strings.Repeat("long:", 40), 0.01}, {"cold", 0.0001}}},
 		}
+		r.Persist = persisted(n)
 		for i := range 12 {
 			size := int64(96) << i
 			r.Classes = append(r.Classes, Class{Class: i + 1, ChunkBytes: size, Items: 10_000 - 100*int64(i), Hot: 1000, Warm: 2000, Cold: 7000 - 100*int64(i),
@@ -111,6 +112,20 @@ func node() (before, after *Reading) {
 		return r
 	}
 	return make(0), make(1)
+}
+
+// persisted is a keyspace of a node, at its reading n.
+func persisted(n uint64) *Persist {
+	return &Persist{
+		Mode: "log", Fsync: "everysec", PendingBytes: 3000, UndurableBytes: 1_500_000, UndurableEpochs: 7, UndurableMS: 412.5,
+		Waiting: 2, Deferred: n, LogBytes: 1 << 30 * (n + 1), Segments: 3, SegmentBytes: 768 << 20,
+		Syncs:    &Latency{Count: 100 + n*10, SumNS: 10_000_000 + n*2_000_000, Buckets: []Bucket{{64_000, 50}, {128_000, 50 + n*9}, {256_000, n}, {0, 0}}},
+		Waits:    &Latency{Count: n * 4, SumNS: n * 600_000, Buckets: []Bucket{{128_000, n}, {256_000, n * 3}, {0, 0}}},
+		DiskFree: 40 << 30, DiskTotal: 500 << 30, DiskLow: true, DiskFullTimes: 1,
+		Snapshot: Snapshot{Running: n > 0, Done: 250_000, Of: 1_000_000, TimeMS: 1_699_999_000_000, Seconds: 12.5, Bytes: 300_000_000, Items: 900_000,
+			Taken: 3, Failures: 1},
+		RecoverySeconds: 1.25, RecoveredSnapshot: 900_000, RecoveredLog: 12_345,
+	}
 }
 
 // TestDocumented: docs/status.md names every field of the JSON.
@@ -157,6 +172,26 @@ func TestReport(t *testing.T) {
 	golden(t, "report-since-start.json", indented(t, after.Since(nil)))
 	r := original(t)
 	golden(t, "report-memcached.json", indented(t, r.Since(nil)))
+}
+
+// TestPersistPage: what is wrong is said, and what there is not is no number.
+func TestPersistPage(t *testing.T) {
+	for name, k := range map[string]*Persist{
+		"a snapshot of 300.0 MB": {Mode: "snapshot", DiskFree: 1 << 40, Snapshot: Snapshot{TimeMS: 1_000_000, Bytes: 300_000_000}},
+		"no snapshot, full":      {Mode: "log", Fsync: "always", DiskFull: true, DiskLow: true},
+	} {
+		r := Reading{TimeMS: 1_060_000, Persist: k}
+		var b strings.Builder
+		if err := r.Since(nil).Page("x").Print(&b, console.Size{Width: 200}, false); err != nil {
+			t.Fatal(err)
+		}
+		page := b.String()
+		if strings.Contains(page, "! the disk is full") != k.DiskFull || strings.Contains(page, "nearly full") ||
+			strings.Contains(page, "none") != (k.Snapshot.TimeMS == 0) || strings.Contains(page, "00:01:00") != (k.Snapshot.TimeMS != 0) ||
+			!strings.Contains(page, k.Mode) || strings.Contains(page, "snapshots failed") {
+			t.Errorf("%s:\n%s", name, page)
+		}
+	}
 }
 
 func TestPages(t *testing.T) {
