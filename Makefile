@@ -5,10 +5,11 @@ GOTEST   = $(GO) run ./internal/gotest
 SECONDS ?= 600# of fuzzing, for each fuzz target
 DURATION ?= 10m# of soak and churn
 COUNT   ?= 6# runs of each benchmark
+DIR     ?=# of data folders that are measured, default: that of temporary files
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare soak crash density events hits compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare durable soak crash density events hits compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -94,6 +95,11 @@ bench:
 # panda beside memcached and the floor, for some minutes: perf/doc.go.
 compare:
 	$(GO) run ./perf/cmd/pandaperf
+
+# What durability costs, beside none and beside redis, and what fsync=always reaches of
+# the disk below DIR: perf/durable.go, perf/group.go. Minutes.
+durable:
+	$(GO) run ./perf/cmd/pandaperf -durable -dir "$(DIR)"
 
 # Hit ratios beside memcached's, and what becomes of them when values change their
 # size, for ten minutes: perf/hits/doc.go.

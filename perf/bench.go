@@ -31,6 +31,9 @@ func WriteBench(w io.Writer, r *Report) error {
 		writeTails(w, l.Threads, l.Ours, l.OursAt)
 		writeTails(w, l.Threads, l.Peer, l.PeerAt)
 	}
+	for i := range r.Figures {
+		writeFigureSamples(w, &r.Figures[i])
+	}
 	_, err := fmt.Fprintln(w, "PASS")
 	return err
 }

@@ -28,6 +28,8 @@ func (s *side) tolerates(errors, of int64) bool {
 
 func (s *side) anyKey() bool { return s.Spec.Kind == peer.Floor }
 
+func (s *side) resp() bool { return s.Spec.Kind == peer.Redis }
+
 // contest runs the rows on two servers, in turn.
 type contest struct {
 	ours, peer side
@@ -161,7 +163,7 @@ func (s *side) fill(ctx context.Context, sp space) error {
 		return nil
 	}
 	l := sp.fill()
-	l.Network, l.Address, l.TLS = s.Network, s.Address, s.TLS
+	l.Network, l.Address, l.TLS, l.RESP = s.Network, s.Address, s.TLS, s.resp()
 	if s.TLS != nil {
 		l.Depth = 1 // see Rows
 	}
@@ -178,7 +180,7 @@ func (s *side) fill(ctx context.Context, sp space) error {
 
 // measure runs a load and reads what it cost the server.
 func (s *side) measure(ctx context.Context, l load.Config) (Sample, error) {
-	l.Address, l.AnyKey, l.TLS = s.Address, s.anyKey(), s.TLS
+	l.Address, l.AnyKey, l.TLS, l.RESP = s.Address, s.anyKey(), s.TLS, s.resp()
 	if l.Network == "" {
 		l.Network = s.Network
 	}

@@ -9,6 +9,7 @@
 //	go run ./perf/cmd/pandaperf -quick -rows get     seconds, for development
 //	go run ./perf/cmd/pandaperf -subject memcached   memcached against itself:
 //	                                                 what the method is worth
+//	go run ./perf/cmd/pandaperf -durable -dir DIR    what durability costs, on a disk
 //
 // It starts servers by perf/peer and loads them by perf/load. It imports
 // nothing of the server: what it measures, it measures from outside. How well
@@ -22,6 +23,12 @@
 // and its median is held against the bar. Absolute figures differ from day to
 // day and machine to machine, the ratio of neighbours does not. The tail
 // (p99.9) is taken at half of memcached's maximum rate, from planned times.
+//
+// Durability is measured in the same turns, for seconds instead of requests, beside the
+// same server without it and beside redis: CPU, rate, and the tail at half of the rate
+// that the peer reaches, from planned times. What fsync=always reaches with 50 writers is
+// held against perf/groupsync, which makes as many bytes durable as the server's groups
+// had, in turns with it and in the same folder.
 //
 // # Output
 //

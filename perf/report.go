@@ -86,6 +86,12 @@ type Report struct {
 	Rounds   int
 	Contests []Contest
 	Latency  *LatencyResult
+	Figures  []Figure // of durability
+	Skipped  []string // rows that could not be measured, with their reasons
+}
+
+func (r *Report) skip(row string, why error) {
+	r.Skipped = append(r.Skipped, row+": "+why.Error())
 }
 
 // busyLoad is a load average from which other work disturbs the figures: two
@@ -104,6 +110,11 @@ func (r *Report) Failed() (n int) {
 	}
 	if r.Latency != nil && r.Latency.Ratio().Median > latencyBar {
 		n++
+	}
+	for i := range r.Figures {
+		if !r.Figures[i].Pass() {
+			n++
+		}
 	}
 	return n
 }

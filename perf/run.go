@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,6 +28,8 @@ type Options struct {
 	AgainstFloor     bool
 	Base             string // a panda binary to compare with, in place of both
 	Latency          bool   // against memcached, or the base
+	Durable          bool   // what durability costs, beside none and beside redis
+	Folder           string // where data folders are made; empty: the system's for temporary files
 
 	Rows        *regexp.Regexp // nil: all
 	Rounds      int
@@ -62,6 +65,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: cannot measure %q", ErrOptions, o.Subject)
 	case o.Latency && (!o.AgainstMemcached && o.Base == "" || o.LatencyTime <= 0):
 		return fmt.Errorf("%w: latency is measured against memcached, for some time", ErrOptions)
+	case o.Durable && !o.wantsDurable():
+		return fmt.Errorf("%w: no row of durability matches %v", ErrOptions, o.Rows)
+	case o.Durable:
+		return nil
 	case !o.AgainstMemcached && !o.AgainstFloor && o.Base == "":
 		return fmt.Errorf("%w: nothing to measure against", ErrOptions)
 	case len(matching(append(Rows(), FullRows()...), o.Rows)) == 0 && !o.Latency:
@@ -96,6 +103,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	if o.AgainstFloor {
 		if err := o.againstFloor(ctx, report, dir); err != nil {
+			return nil, err
+		}
+	}
+	if o.Durable {
+		if err := o.againstDurable(ctx, report); err != nil {
 			return nil, err
 		}
 	}
@@ -218,7 +230,9 @@ func (c *contest) versions(report *Report) error {
 		if err != nil {
 			return err
 		}
-		report.Versions = append(report.Versions, s.name+": "+v)
+		if line := s.name + ": " + v; !slices.Contains(report.Versions, line) {
+			report.Versions = append(report.Versions, line)
+		}
 	}
 	return nil
 }

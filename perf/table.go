@@ -26,6 +26,12 @@ func WriteTable(w io.Writer, r *Report) error {
 			return err
 		}
 	}
+	if err := writeFigures(w, r.Figures); err != nil {
+		return err
+	}
+	for _, s := range r.Skipped {
+		fmt.Fprintf(w, "SKIPPED %s\n", s)
+	}
 	_, err := fmt.Fprintf(w, "\n%d figures do not hold their bar\n", r.Failed())
 	return err
 }

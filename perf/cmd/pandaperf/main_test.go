@@ -29,6 +29,10 @@ func TestFlags(t *testing.T) {
 	if err != nil || o.AgainstMemcached || o.AgainstFloor || !o.Latency || o.Base != "old" {
 		t.Errorf("base: %+v %v", o, err)
 	}
+	o, _, err = parse([]string{"-durable", "-dir", "d"}, io.Discard)
+	if err != nil || !o.Durable || o.AgainstMemcached || o.AgainstFloor || o.Latency || o.Folder != "d" {
+		t.Errorf("durable: %+v %v", o, err)
+	}
 	for _, bad := range [][]string{{"-against", "redis"}, {"-rows", "("}, {"extra"}, {"-no-such-flag"}} {
 		if _, _, err := parse(bad, io.Discard); err == nil {
 			t.Errorf("%v: no error", bad)
