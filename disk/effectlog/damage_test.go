@@ -91,7 +91,7 @@ func TestBitFlips(t *testing.T) {
 }
 
 // framesOf is all frames of a log.
-func framesOf(t *testing.T, disk *diotest.FS) (frames []Frame) {
+func framesOf(t *testing.T, disk dio.FS) (frames []Frame) {
 	t.Helper()
 	_, err := Inspect(disk, ".", "", &Inspector{
 		Segment: func(*Segment) {},
@@ -103,12 +103,12 @@ func framesOf(t *testing.T, disk *diotest.FS) (frames []Frame) {
 }
 
 // salvage is how many of the records of 90 epochs are not there as they were written.
-func salvage(t *testing.T, disk *diotest.FS) (lost int) {
+func salvage(t *testing.T, disk dio.FS) (lost int) {
 	t.Helper()
 	told := 0
 	var got []string
 	all := all90()
-	_, err := Read(disk, ".", ReadOptions{Salvage: func(*DamageError) { told++ }}, func(b *Batch) error {
+	_, err := Read(disk, ".", ReadOptions{Salvage: func(*DamageError) { told++ }, chunk: 8 << 10}, func(b *Batch) error {
 		records := recordsIn(b.Records)
 		if len(records) != b.Count {
 			t.Errorf("%d records in place of %d", len(records), b.Count)

@@ -52,7 +52,7 @@
 //	record     4   CRC-32C of the rest
 //	           4   bytes of it all
 //	           1   kind: 1 set, 2 touch, 3 delete, 4 expire, 5 evict, 6 flush,
-//	               7 flush all, 8 state
+//	               7 flush all, 8 state, 9 mark
 //	           1   type of the value: 0 bytes
 //	           2   fields: 1 expiry, 2 CAS, 4 flags, 8 bits, 16 database
 //	           4   length of the key

@@ -3,6 +3,7 @@ package effectlog
 import (
 	"testing"
 
+	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/internal/alloctest"
 )
 
@@ -17,4 +18,21 @@ func TestAllocations(t *testing.T) {
 	})
 	alloctest.Zero(t, "ParseRecord", func() { ParseRecord(b) })
 	alloctest.Zero(t, "ParseChecked", func() { ParseChecked(b) })
+}
+
+// Nor does the writer for each epoch.
+func TestWriterAllocations(t *testing.T) {
+	disk, err := dio.Folder(t.TempDir())
+	must(t, err)
+	w, err := NewWriter(disk, ".", &Tail{}, Options{})
+	must(t, err)
+	r := typical()
+	chunks := []Chunk{{Pieces: [][]byte{AppendRecord(nil, &r)}, Records: 1}}
+	epoch := Epoch(0)
+	alloctest.Zero(t, "Write and Sync", func() {
+		epoch++
+		w.Write(epoch, chunks)
+		w.Sync()
+	})
+	must(t, w.Close())
 }

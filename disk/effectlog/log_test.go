@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -104,7 +105,8 @@ var small = Options{SegmentBytes: segmentBytesMin, frameBytes: 8 << 10, inline: 
 // readAll reads the log, and checks that what it has is epochs from after+1 on, whole
 // and as they were written.
 func readAll(disk dio.FS, options ReadOptions) (tail *Tail, last Epoch, err error) {
-	got := &written{last: options.After, rest: nil}
+	got := &written{last: options.After}
+	options.chunk = []int64{4 << 10, 12 << 10, 0}[reads.Add(1)%3] // windows are small, or hold it all
 	tail, err = Read(disk, ".", options, got.visit)
 	if err == nil {
 		err = got.whole()
@@ -114,6 +116,8 @@ func readAll(disk dio.FS, options ReadOptions) (tail *Tail, last Epoch, err erro
 	}
 	return tail, got.last, err
 }
+
+var reads atomic.Int64
 
 // written checks that batches are what the tests have written.
 type written struct {

@@ -33,6 +33,8 @@ type ReadOptions struct {
 	Salvage func(*DamageError)
 	// Progress is told how many bytes of how many are through.
 	Progress func(done, total int64)
+
+	chunk int64 // tests: in place of chunkBytes
 }
 
 // A Tail is where the log ends.
@@ -59,6 +61,9 @@ func Read(disk dio.FS, folder string, options ReadOptions, visit func(*Batch) er
 		return nil, err
 	}
 	r := newReader(disk, folder, files)
+	if options.chunk > 0 {
+		r.windows = newWindows(options.chunk - frameHead)
+	}
 	r.after, r.salvage = options.After, options.Salvage != nil
 	r.tail.Epoch = options.After
 	err = r.run(func(e *event) error {
@@ -286,8 +291,9 @@ func (r *reader) readSegment(f file) error {
 	}
 	name := path.Join(r.folder, f.name)
 	opened, err := r.disk.Open(name, dio.Direct|dio.ReadOnly)
-	if r.inspect && len(r.tail.segments) == 0 && errors.Is(err, fs.ErrNotExist) {
-		return nil // forgotten since the folder was listed
+	if r.inspect && errors.Is(err, fs.ErrNotExist) { // forgotten since the folder was listed
+		r.tail.serial, r.resync = f.serial, true
+		return nil
 	}
 	if err != nil {
 		return err
@@ -297,7 +303,7 @@ func (r *reader) readSegment(f file) error {
 	if r.size, err = opened.Size(); err != nil {
 		return err
 	}
-	r.source = source{file: opened, size: r.size, windows: r.windows, broken: r.unreadable,
+	r.source = source{file: opened, size: r.size, windows: r.windows, quit: r.quit, broken: r.unreadable,
 		release: func(w *window) { r.emit(event{window: w, done: r.done + r.source.from}) }}
 	defer r.source.close()
 	if err := r.readHead(f.serial); err == errStop {
@@ -578,12 +584,15 @@ func (r *reader) broken(offset int64, damages ...*DamageError) (again bool, err 
 		}
 	}
 	if r.last {
-		later, err := r.later(offset + dio.BlockSize)
+		later, end, err := r.rest(offset)
 		switch {
 		case err != nil:
 			return false, err
 		case !later:
-			return false, r.torn(offset, damages[0])
+			if end < r.size {
+				r.tail.Torn = damages[0]
+			}
+			return false, errStop
 		case r.again < offset:
 			r.again = offset
 			r.source.seek(offset)
@@ -596,15 +605,6 @@ func (r *reader) broken(offset int64, damages ...*DamageError) (again bool, err 
 		}
 	}
 	return false, nil
-}
-
-// torn ends the log at a place that is no whole frame.
-func (r *reader) torn(offset int64, damage *DamageError) error {
-	end, err := r.zero(offset)
-	if end < r.size {
-		r.tail.Torn = damage
-	}
-	return cmp.Or(err, errStop)
 }
 
 // skip is where the next whole frame is.
@@ -625,19 +625,25 @@ func (r *reader) skip(offset int64) (next int64, err error) {
 	return next, nil
 }
 
-// later says whether there is a frame at offset or behind, written when more was
-// durable than has been read so far: then what was read before it is damaged, not torn.
-func (r *reader) later(offset int64) (bool, error) {
-	for ; offset < r.size; offset += dio.BlockSize {
-		block, err := r.source.bytes(offset, dio.BlockSize)
+// rest looks at what is behind offset. later: there is a frame that was written when
+// more was durable than has been read so far, and what was read before it is damaged,
+// not torn. Else end is up to where the segment is as Allocate has left it.
+func (r *reader) rest(offset int64) (later bool, end int64, err error) {
+	end = r.size
+	for at := offset; at < r.size; at += dio.BlockSize {
+		block, err := r.source.bytes(at, dio.BlockSize)
 		if err != nil {
-			return false, err
+			return false, 0, err
 		}
-		if f, err := parseFrame(block, r.segment.identity); err == nil && f.durable > r.seen {
-			return true, nil
+		if bytes.Equal(block, zeros[:]) {
+			continue
+		}
+		end = min(end, at)
+		if f, err := parseFrame(block, r.segment.identity); err == nil && at > offset && f.durable > r.seen {
+			return true, 0, nil
 		}
 	}
-	return false, nil
+	return false, end, nil
 }
 
 // zeros is what Allocate leaves.

@@ -20,7 +20,8 @@ const (
 	KindFlushAll Kind = 7
 	// KindState: Value is what the protocol that Key names wants back after a restart.
 	KindState Kind = 8
-	kindEnd   Kind = 9 // the first number that this version does not know
+	KindMark  Kind = 9  // the item's stamp, token and bits changed; its value did not
+	kindEnd   Kind = 10 // the first number that this version does not know
 )
 
 // Type says what a value is.

@@ -68,6 +68,7 @@ type source struct {
 	file    dio.File
 	size    int64
 	windows *windows
+	quit    <-chan struct{}
 	release func(*window)                       // a window that is behind the user
 	broken  func(offset int64, err error) error // a block cannot be read; nil: it is taken for zeros
 
@@ -168,7 +169,12 @@ func (s *source) large(have []byte, n int) ([]byte, error) {
 
 // advance goes on to the next chunk, and takes along what was had of the last one.
 func (s *source) advance(have []byte) error {
-	c := <-s.ahead
+	var c fetched
+	select {
+	case c = <-s.ahead:
+	case <-s.quit: // nobody gives windows back any more
+		return errQuit
+	}
 	carry := s.windows.carry
 	end := carry + int(padded(int64(c.n)-frameHead)) // to the end of the block
 	if c.err != nil {

@@ -154,8 +154,8 @@ func (w *Writer) newSpare(first Epoch) *spare {
 	return newSpare(w.keeper, w.segment.serial+1, first, w.options.SegmentBytes)
 }
 
-// prepare has the next segment made when half of this one is used: filled as fast as
-// the rest of this one is used, twice.
+// prepare has the next segment made when half of this one is used, and filled twice as
+// fast as the rest of this one is used.
 func (w *Writer) prepare() {
 	over := w.offset - w.size/2
 	if over < 0 {
@@ -171,7 +171,7 @@ func (w *Writer) prepare() {
 			w.keeper.do(s.finish)
 		}
 	}
-	if end := min(2*over+fillBytes, s.size); s.asked < s.size && (end-s.asked >= fillBytes || end == s.size) {
+	if end := min(2*(over+w.reserve()), s.size); s.asked < s.size && (end-s.asked >= fillBytes || end == s.size) {
 		s.asked = end
 		w.keeper.do(func() { s.fill(end) })
 		if end == s.size {

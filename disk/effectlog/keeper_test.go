@@ -1,0 +1,136 @@
+package effectlog
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/pandabeardb/panda/disk/dio/diotest"
+)
+
+// writeSmall writes epochs that go into one frame, while a condition holds.
+func writeSmall(t *testing.T, w *Writer, epoch *Epoch, while func() bool) {
+	t.Helper()
+	for ; while(); *epoch++ {
+		must(t, w.Write(*epoch, []Chunk{chunk(*epoch, 2)}))
+		must(t, w.Sync())
+	}
+}
+
+// The next segment is there before it is needed; if it could not be made, it is tried
+// again when it is.
+func TestSegmentAhead(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	epoch := Epoch(1)
+	writeSmall(t, w, &epoch, func() bool { return w.spare == nil })
+	if w.offset < w.size/2 || w.ended || !w.spare.ready.Load() {
+		t.Errorf("the segment is at %d of %d, ended: %v, ready: %v", w.offset, w.size, w.ended, w.spare.ready.Load())
+	}
+	calls := map[string]int{}
+	disk.Before(func(e diotest.Event) error { calls[e.Call]++; return nil })
+	writeSmall(t, w, &epoch, func() bool { return w.spare != nil })
+	if calls["sync"] != calls["write"] || calls["open"]+calls["allocate"]+calls["syncfolder"]+calls["truncate"] > 0 {
+		t.Errorf("to rotate took %v", calls)
+	}
+	disk.Before(nil)
+
+	disk.SetSpace(1)
+	writeSmall(t, w, &epoch, func() bool { return !w.ended })
+	if !errors.Is(w.spare.err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: %v", w.spare.err)
+	}
+	disk.SetSpace(0)
+	writeSmall(t, w, &epoch, func() bool { return w.ended })
+	must(t, w.Close())
+	if tail, err := Read(disk, ".", ReadOptions{}, wholeRecords); err != nil || tail.Epoch != epoch-1 {
+		t.Errorf("%+v, %v", tail, err)
+	}
+}
+
+// Overwriting, the next segment is filled before it is needed.
+func TestOverwrite(t *testing.T) {
+	disk := diotest.New()
+	options := small
+	options.SegmentBytes, options.Overwrite = 8<<20, true
+	w, err := NewWriter(disk, ".", &Tail{}, options)
+	must(t, err)
+	epoch := Epoch(1)
+	writeSmall(t, w, &epoch, func() bool { return w.spare == nil })
+	if w.spare.filled != w.spare.asked || w.spare.asked < fillBytes || w.spare.asked > 3*fillBytes {
+		t.Errorf("at first %d bytes are filled of %d", w.spare.filled, w.spare.asked)
+	}
+	writeSmall(t, w, &epoch, func() bool { return !w.ended })
+	if w.spare.filled != w.spare.size || !w.spare.ready.Load() {
+		t.Errorf("in the end %d bytes are filled of %d", w.spare.filled, w.spare.size)
+	}
+	must(t, w.Close())
+	if infos, err := disk.List("."); err != nil || len(infos) != 1 {
+		t.Errorf("%d files are left, %v", len(infos), err)
+	}
+}
+
+// A segment that could not be removed is tried again, before those behind it.
+func TestForgetAgain(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 90))
+	broken := errors.New("broken")
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "remove" && strings.HasPrefix(e.Name, "0000000000000001") {
+			return broken
+		}
+		return nil
+	})
+	before := w.Stats()
+	must(t, w.Forget(40))
+	if err := w.Forget(60); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	if infos, err := disk.List("."); err != nil || infos[0].Name() != "0000000000000001.log" || infos[1].Name() != "0000000000000002.log" {
+		t.Errorf("removed out of order: %v, %v", infos, err)
+	}
+	disk.Before(nil)
+	w.Forget(60)
+	must(t, w.Forget(60))
+	infos, err := disk.List(".")
+	must(t, err)
+	after := w.Stats()
+	spare := 0
+	if w.spare != nil {
+		spare = 1
+	}
+	if after.Segments != len(infos)-spare || after.Segments >= before.Segments || after.Oldest <= before.Oldest || after.Bytes >= before.Bytes {
+		t.Errorf("%d files, %+v, before: %+v", len(infos), after, before)
+	}
+	must(t, w.Close())
+	if _, last, err := readAll(disk, ReadOptions{After: 60}); err != nil || last != 90 {
+		t.Errorf("up to %d, %v", last, err)
+	}
+}
+
+// Epochs wait in memory for Flush, and are pending until Sync.
+func TestStage(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	written := w.Stats().Written
+	for epoch := Epoch(1); epoch <= 3; epoch++ {
+		must(t, w.Write(epoch, []Chunk{chunk(epoch, 1)}))
+	}
+	if s := w.Stats(); s.Written != written || s.Pending == 0 {
+		t.Errorf("three small epochs: %+v", s)
+	}
+	must(t, w.Flush())
+	if s := w.Stats(); s.Written == written || s.Pending != s.Written-written || w.Durable() != 0 {
+		t.Errorf("flushed: %+v, %d is durable", s, w.Durable())
+	}
+	must(t, w.Sync())
+	if s := w.Stats(); s.Pending != 0 || w.Durable() != 3 {
+		t.Errorf("synced: %+v, %d is durable", s, w.Durable())
+	}
+	if frames := framesOf(t, disk); len(frames) != 1 || frames[0].First != 1 || frames[0].Epoch != 3 {
+		t.Errorf("frames %+v", frames)
+	}
+	must(t, w.Close())
+}
