@@ -10,6 +10,7 @@ const (
 	KindExpire                 // the key's time was over
 	KindEvict                  // memory was needed
 	KindFlush                  // FlushAll had made the item absent; now it is gone
+	KindMark                   // the item's marks and its token changed; its value did not
 )
 
 // Effect is one change of one key. Slot and Seq stamp it: Seq grows by one with
@@ -19,7 +20,7 @@ type Effect struct {
 	Slot   uint16
 	Source uint16 // the loop whose Handle did it, or Config.Loops: a search for memory did
 	Seq    uint64
-	Item   Item // the state after KindSet and KindTouch, the last one before the others
+	Item   Item // the state after KindSet, KindTouch and KindMark, the last one before the others
 }
 
 // Stamp is seq << 14 | slot.
@@ -51,7 +52,7 @@ func (sh *shard) commit(t *tally, kind Kind, slot uint16, it Item) (stamp uint64
 	seq := &sh.seqs[slot>>sh.bits]
 	*seq++
 	stamp = *seq<<slotBits | uint64(slot)
-	if kind == KindSet {
+	if kind == KindSet || kind == KindMark {
 		it.setStamp(stamp)
 	}
 	if s := sh.store; s.tapped.Load() {

@@ -30,7 +30,7 @@ func (m *mirror) Effect(e Effect) {
 		m.t.Errorf("slot %d: sequence %d follows %d", e.Slot, e.Seq, m.seqs[e.Slot]-1)
 	}
 	key := string(e.Item.Key())
-	if e.Kind == KindSet || e.Kind == KindTouch {
+	if e.Kind == KindSet || e.Kind == KindTouch || e.Kind == KindMark {
 		m.values[key] = crc32.ChecksumIEEE(e.Item.AppendValue(nil))
 	} else if _, ok := m.values[key]; ok {
 		delete(m.values, key)
@@ -120,8 +120,10 @@ func runModel(t *testing.T, s *Store, loop, ops int) {
 			modelSet(t, h, r, key, nowMS)
 		case p < 75:
 			modelGet(t, h, key, nowMS)
-		case p < 85:
+		case p < 82:
 			modelTouch(t, h, key, nowMS)
+		case p < 85:
+			modelMark(h, key, nowMS, uint64(i)<<7*uint64(i%2))
 		case p < 95:
 			k := h.Key(0, []byte(key))
 			l := h.Lock(&k)
@@ -182,6 +184,16 @@ func modelTouch(t *testing.T, h *Handle, key string, nowMS int64) {
 	it, ok := l.Touch(it, nowMS+7_200_000)
 	if ok && it.ExpiresAtMS() != nowMS+7_200_000 {
 		t.Errorf("%q: expiry %d", key, it.ExpiresAtMS())
+	}
+}
+
+// modelMark marks an item stale, with a token of the client's or without.
+func modelMark(h *Handle, key string, nowMS int64, cas uint64) {
+	k := h.Key(0, []byte(key))
+	l := h.Lock(&k)
+	defer l.Unlock()
+	if it, found := l.Find(nowMS); found == Hit {
+		l.MarkStale(it, cas)
 	}
 }
 

@@ -3,7 +3,7 @@ package slab
 import "sync/atomic"
 
 // What a snapshot and a log have kept comes back by Restore, RestoreDelete,
-// RestoreTouch and RestoreFlush: the same changes with the stamps that they had, and
+// RestoreTouch, RestoreMarks and RestoreFlush: the same changes with the stamps that they had, and
 // no effect. First a snapshot's items, in any order; then the effects since it began,
 // those of one slot in the order of their sequences. What is older than what the key
 // has changes nothing, so that the snapshot may have seen some of them, and that they
@@ -187,6 +187,24 @@ func (h *Handle) RestoreTouch(k *Key, stamp uint64, expiresAtMS int64) error {
 			return err
 		}
 	}
+}
+
+// RestoreMarks gives the key's item the stamp, a chosen token (0: none) and the marks
+// if the item is older than stamp. A token that there is no memory for is the stamp.
+func (h *Handle) RestoreMarks(k *Key, stamp, cas uint64, marks Marks) {
+	l := h.Lock(k)
+	defer l.Unlock()
+	l.sh.sawStamp(stamp)
+	if l.restoreFinds(stamp) || l.slot == nil {
+		return
+	}
+	it, _ := l.choose(l.found(), cas)
+	for _, b := range &markBits {
+		if b.bit != bitEvictable {
+			it.setIf(b.bit, marks&b.mark != 0)
+		}
+	}
+	it.setStamp(stamp)
 }
 
 // RestoreFlush makes the items of a slot absent up to mark, sequence << 14 | slot.

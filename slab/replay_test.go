@@ -37,7 +37,7 @@ func (k *keeper) Append(e Effect) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.effects = append(k.effects, change{kind: e.Kind, stamp: e.Stamp(), key: string(e.Item.Key()), past: pastOf(e.Item)})
-	if e.Kind == KindSet && e.Item.Stamp() != e.Stamp() {
+	if (e.Kind == KindSet || e.Kind == KindMark) && e.Item.Stamp() != e.Stamp() {
 		k.fail("a set's stamp is not its item's")
 	}
 }
@@ -67,6 +67,8 @@ func replay(t *testing.T, s *Store, effects []change) {
 			err = h.Restore(&k, &e.past, testStartMS)
 		case KindTouch:
 			err = h.RestoreTouch(&k, e.stamp, e.past.Spec.ExpiresAtMS)
+		case KindMark:
+			h.RestoreMarks(&k, e.stamp, e.past.Spec.CAS, e.past.Marks)
 		default:
 			h.RestoreDelete(&k, e.stamp)
 		}

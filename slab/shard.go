@@ -241,7 +241,7 @@ func (l *Locked) MarkStale(it Item, cas uint64) (Item, bool) {
 	}
 	it.set(bitStale)
 	it.clear(bitTokenSent)
-	l.sh.commit(&l.h.tally, KindSet, l.k.Slot, it)
+	l.sh.commit(&l.h.tally, KindMark, l.k.Slot, it)
 	return it, true
 }
 

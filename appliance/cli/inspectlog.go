@@ -189,7 +189,7 @@ type logMark struct {
 
 var logKinds = map[effectlog.Kind]string{
 	effectlog.KindSet: "set", effectlog.KindTouch: "touch", effectlog.KindDelete: "delete", effectlog.KindExpire: "expire",
-	effectlog.KindEvict: "evict", effectlog.KindFlush: "flush", effectlog.KindFlushAll: "flush all", effectlog.KindState: "state",
+	effectlog.KindEvict: "evict", effectlog.KindFlush: "flush", effectlog.KindFlushAll: "flush all", effectlog.KindState: "state", effectlog.KindMark: "mark",
 }
 
 // of a stamp

@@ -196,6 +196,8 @@ func recordOf(e *slab.Effect) effectlog.Record {
 		r.ExpiryMS, r.CAS, r.Flags, r.Bits = it.ExpiresAtMS(), it.ChosenCAS(), it.Flags(), uint32(it.Marks())
 	case slab.KindTouch:
 		r.ExpiryMS = it.ExpiresAtMS()
+	case slab.KindMark:
+		r.CAS, r.Bits = it.ChosenCAS(), uint32(it.Marks())
 	}
 	return r
 }
@@ -208,6 +210,7 @@ var kinds = [...]effectlog.Kind{
 	slab.KindExpire: effectlog.KindExpire,
 	slab.KindEvict:  effectlog.KindEvict,
 	slab.KindFlush:  effectlog.KindFlush,
+	slab.KindMark:   effectlog.KindMark,
 }
 
 // Append implements slab.EffectLog.

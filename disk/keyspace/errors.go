@@ -29,6 +29,12 @@ func IsDamage(err error) bool {
 	return errors.As(err, &log) || errors.As(err, &file)
 }
 
+// IsVersion reports whether an error of Open says that a later version of the program
+// has written something there.
+func IsVersion(err error) bool {
+	return errors.Is(err, ErrVersion) || errors.Is(err, effectlog.ErrVersion) || errors.Is(err, snapshot.ErrVersion)
+}
+
 // Errors of Snapshot and Close, and of Notes.
 var (
 	// ErrFull: the disk has no room for the log, and what changes something waits.

@@ -96,6 +96,9 @@ func (k *Keyspace) watchSpace() {
 	s.failed = false
 	s.free.Store(free)
 	s.total.Store(total)
+	if total == 0 {
+		return // a file system that does not say, such as ramfs
+	}
 	want := k.spaceWanted(total)
 	switch low := s.low.Load(); {
 	case !low && free < want:

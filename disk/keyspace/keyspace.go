@@ -84,6 +84,8 @@ const (
 	// sequencesAhead is how many effects of one slot a crash may have taken back whose
 	// tokens clients have seen: more than a slot has in a second, by far.
 	sequencesAhead = 1 << 24
+	// sequencesSalvaged is the same when something was lost that had sequences.
+	sequencesSalvaged = 1 << 36
 )
 
 // Keyspace makes a store durable.
@@ -129,6 +131,7 @@ type Keyspace struct {
 
 	snapshots snapshots
 	recovery  Recovery
+	ahead     uint64 // how far sequences jump at this start
 	base      uint64 // of sequences, of this start and no other
 }
 
@@ -150,6 +153,7 @@ func Open(config Config, store *slab.Store) (*Keyspace, error) {
 	}
 	k := &Keyspace{
 		config: config, store: store, disk: config.Disk,
+		ahead:    sequencesAhead,
 		states:   map[string][]byte{},
 		wake:     make(chan struct{}, 1),
 		requests: make(chan func()),
@@ -204,7 +208,7 @@ func (k *Keyspace) goOn(base uint64) error {
 	for _, seq := range list {
 		base = max(base, seq)
 	}
-	base += sequencesAhead
+	base += k.ahead
 	for i := range list {
 		list[i] = base
 	}

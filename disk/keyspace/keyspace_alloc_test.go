@@ -16,10 +16,10 @@ func TestEffectsAllocateNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := testConfig(disk, ModeLog, fsync)
-		c.SegmentBytes = 64 << 20
+		c.SegmentBytes = 256 << 20 // no other is begun
 		r := open(t, c)
-		s := newSetter(r)
-		for range 2000 {
+		s := newSetter(r, 1000)
+		for range 1500 { // until the index is as large as it gets
 			s.turn()
 		}
 		alloctest.Zero(t, "a turn of 16 sets", s.turn)

@@ -15,9 +15,9 @@ type setter struct {
 	next int
 }
 
-func newSetter(r *rig) *setter {
+func newSetter(r *rig, keys int) *setter {
 	s := &setter{r: r}
-	for i := range 10_000 {
+	for i := range keys {
 		s.keys = append(s.keys, fmt.Appendf(nil, "key-%012d", i))
 	}
 	return s
@@ -60,7 +60,7 @@ func benchmarkSet(b *testing.B, fsync Fsync) {
 }
 
 func benchmarkTurns(b *testing.B, r *rig) {
-	s := newSetter(r)
+	s := newSetter(r, 10_000)
 	b.ReportAllocs()
 	for b.Loop() {
 		s.turn()

@@ -41,7 +41,7 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	}
 	options := effectlog.ReadOptions{After: after, Progress: k.config.Progress}
 	if k.config.Salvage != nil {
-		options.Salvage = func(d *effectlog.DamageError) { k.config.Salvage(d) }
+		options.Salvage = func(d *effectlog.DamageError) { k.salvage(d) }
 	}
 	tail, err := effectlog.Read(k.disk, ".", options, func(b *effectlog.Batch) error {
 		r.LogRecords += int64(b.Count)
@@ -78,8 +78,17 @@ func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
 	if _, err := fmt.Sscanf(k.config.Held, markText, &heldBase, &epoch); err != nil || heldBase != base {
 		return nil, ErrHeld
 	}
-	options := effectlog.ReadOptions{After: effectlog.Epoch(epoch), Progress: k.config.Progress}
-	tail, err := effectlog.Read(k.disk, ".", options, func(*effectlog.Batch) error { return ErrHeld })
+	_, header, _, err := snapshot.Newest(k.disk, ".")
+	if err != nil {
+		return nil, err
+	}
+	options := effectlog.ReadOptions{After: header.Begin, Progress: k.config.Progress}
+	tail, err := effectlog.Read(k.disk, ".", options, func(b *effectlog.Batch) error {
+		if uint64(b.Epoch) > epoch {
+			return ErrHeld
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -93,12 +102,15 @@ func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
 // log is needed, and up to which it had something of it.
 func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err error) {
 	name, header, found, err := snapshot.Newest(k.disk, ".")
+	if IsDamage(err) && k.config.Salvage != nil {
+		err = nil // Read tells of it
+	}
 	if err != nil || !found {
 		return 0, 0, err
 	}
 	options := snapshot.ReadOptions{Progress: k.config.Progress}
 	if k.config.Salvage != nil {
-		options.Salvage = func(d *snapshot.DamageError) { k.config.Salvage(d) }
+		options.Salvage = func(d *snapshot.DamageError) { k.salvage(d) }
 	}
 	trailer, err := snapshot.Read(k.disk, name, options, func(b *snapshot.Batch) error {
 		k.recovery.SnapshotRecords += int64(b.Count)
@@ -109,7 +121,14 @@ func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err 
 	}
 	k.recovery.Snapshot = name
 	k.store.RestoreSequences(trailer.Seqs, 0)
-	return header.Begin, max(header.Begin, trailer.End), nil // salvaged, it may be without an end
+	begin := max(header.Begin, trailer.Header.Begin)
+	return begin, max(begin, trailer.End), nil // salvaged, it may be without an end
+}
+
+// salvage tells of damage. Sequences may be among what is lost.
+func (k *Keyspace) salvage(damage error) {
+	k.ahead = sequencesSalvaged
+	k.config.Salvage(damage)
 }
 
 const (
@@ -291,6 +310,8 @@ func (q *player) restore(k *slab.Key, r *effectlog.Record) error {
 		}, q.nowMS)
 	case effectlog.KindTouch:
 		err = q.handle.RestoreTouch(k, r.Stamp, r.ExpiryMS)
+	case effectlog.KindMark:
+		q.handle.RestoreMarks(k, r.Stamp, r.CAS, slab.Marks(r.Bits))
 	default:
 		q.handle.RestoreDelete(k, r.Stamp)
 	}

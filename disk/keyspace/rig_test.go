@@ -3,6 +3,7 @@ package keyspace
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/pandabeardb/panda/disk/dio"
@@ -75,6 +76,7 @@ func (r *rig) wait(loop int) bool {
 		case <-r.k.Failed():
 			return false
 		default:
+			runtime.Gosched()
 		}
 	}
 	return true

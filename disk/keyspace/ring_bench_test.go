@@ -80,6 +80,8 @@ const takenTogether = 256 << 10
 // benchmarkAppend has loops append, and a writer take every so often.
 func benchmarkAppend(b *testing.B, loops int, add func(loop int, r *effectlog.Record), waits func() int64, take func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
+	rest := time.NewTicker(50 * time.Microsecond) // as a write to a disk takes
+	defer rest.Stop()
 	go func() {
 		defer close(done)
 		for {
@@ -90,7 +92,7 @@ func benchmarkAppend(b *testing.B, loops int, add func(loop int, r *effectlog.Re
 				if waits() >= takenTogether {
 					take()
 				}
-				time.Sleep(50 * time.Microsecond) // as a write to a disk takes
+				<-rest.C
 			}
 		}
 	}()

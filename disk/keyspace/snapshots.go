@@ -378,5 +378,10 @@ func (w *walk) finish() error {
 			return err
 		}
 	}
-	return w.w.Publish()
+	err := w.w.Publish()
+	if errors.Is(err, snapshot.ErrNotRemoved) {
+		k.note("an older snapshot could not be removed", err)
+		return nil
+	}
+	return err
 }
