@@ -1,6 +1,9 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"strings"
 
 	"github.com/pandabeardb/panda/wire/memcache"
@@ -147,10 +150,6 @@ func (p *parser) finishFlash() *Exit {
 	if !f.On() {
 		return nil
 	}
-	pages := 0
-	for _, file := range f.Files {
-		pages += int(file.Bytes / int64(max(f.PageBytes, 1)))
-	}
 	switch {
 	case f.PageBytes == 0 || f.WriteBytes == 0 || f.PageBytes%f.WriteBytes != 0:
 		return fail(ExitUsage, "Failed to initialize external storage: page_size must be divisible by wbuf_size")
@@ -165,11 +164,104 @@ func (p *parser) finishFlash() *Exit {
 	case p.c.Persist.On():
 		return fail(ExitUsage, "Cannot use extstore with persist.mode yet: snapshots would miss the values that are there")
 	}
+	p.flashParts()
+	return nil
+}
+
+// flashSettings are the rows of settings that are about it.
+var flashSettings = []setting{
+	{name: "flash.files", kind: list, initial: "",
+		help:   "Files for values that memory has no room for, each with its size: \"/mnt/d1/panda.flash:50GB\". Keys stay in memory. What was in the files is lost.",
+		reason: "somebody has to say which disk",
+		set:    setFlashFiles},
+	{name: "flash.page_size", kind: size, initial: "8MB", min: 1 << 20, max: 1 << 30,
+		help:   "What is dropped at once when the files are full. A multiple of 1MB, and no smaller than memcache.item_max.",
+		reason: "small enough to be compacted in some milliseconds",
+		set:    setFlashPageSize},
+	{name: "flash.value_min", kind: size, initial: "512B", min: 64, max: itemSizeMax,
+		help:   "The shortest value that goes to flash.",
+		reason: "memcached's: a key that stays takes 60 to 90 bytes of memory",
+		set:    func(p *parser, v value) error { p.c.Memcache.Settings.ExtItemSize = int(v.n); return nil }},
+	{name: "flash.idle_after", kind: duration, initial: "0s", min: 1, max: secondsMax, zero: "only when memory is full",
+		help:   "What was not used for so long goes to flash though memory has room.",
+		reason: "memory that is there may be used",
+		set:    setFlashIdle},
+	{name: "flash.recache_rate", kind: integer, initial: "2000", min: 1, max: 1 << 30, zero: "never",
+		help:   "One read from flash in so many puts its value back into memory; so does what is read again and again.",
+		reason: "memcached's",
+		set:    func(p *parser, v value) error { p.c.Memcache.Settings.ExtRecacheRate = int(v.n); return nil }},
+	{name: "flash.reads", kind: integer, initial: "8", min: 1, max: 64,
+		help:   "Reads that are asked of the disks at a time; each is a thread that waits.",
+		reason: "flash answers 8 about as soon as one",
+		set:    func(p *parser, v value) error { p.c.Flash.Threads, p.c.Flash.Depth = int(v.n), 1; return nil }},
+}
+
+func setFlashFiles(p *parser, v value) error {
+	p.c.Flash.Files = nil
+	for _, t := range v.list {
+		path, rest, ok := strings.Cut(t, ":")
+		bytes, okSize := parseUnits(size, rest)
+		if !ok || path == "" || !okSize || bytes < 1 {
+			return fmt.Errorf("%q wants a file and its size: \"/mnt/d1/panda.flash:50GB\"", t)
+		}
+		p.c.Flash.Files = append(p.c.Flash.Files, FlashFile{Path: path, Bytes: bytes})
+	}
+	return nil
+}
+
+func setFlashPageSize(p *parser, v value) error {
+	if v.n%(1<<20) != 0 {
+		return errors.New("it wants a multiple of 1MB")
+	}
+	p.c.Flash.PageBytes = int(v.n)
+	return nil
+}
+
+func setFlashIdle(p *parser, v value) error {
+	p.c.Memcache.Settings.ExtItemAge = math.MaxUint32
+	if v.n != 0 {
+		p.c.Memcache.Settings.ExtItemAge = uint32(v.n)
+	}
+	return nil
+}
+
+// finishServeFlash is finishFlash for settings.
+func (p *parser) finishServeFlash() error {
+	f := &p.c.Flash
+	if f.WriteBytes = f.PageBytes / 4; f.WriteBytes < p.c.Memcache.ItemSizeMax {
+		f.WriteBytes = f.PageBytes
+	}
+	p.c.Memcache.Settings.ExtWbufSize = f.WriteBytes
+	if !f.On() {
+		return nil
+	}
+	switch {
+	case p.c.Memcache.ItemSizeMax > f.PageBytes:
+		return errors.New("memcache.item_max is larger than flash.page_size")
+	case len(p.c.UDP) > 0:
+		return errors.New("flash.files has replies wait for disks, which memcache.udp_port cannot do; one of them must be off")
+	case p.c.MemoryFile != "":
+		return errors.New("memory.file would name values of flash.files that are gone; one of them must be off")
+	case !p.c.Memcache.Settings.Evictions:
+		return errors.New("flash.files wants memory.evictions: it is what moves values there")
+	case p.c.Persist.On():
+		return errors.New("persist.mode does not keep what is in flash.files yet; one of them must be off")
+	}
+	p.flashParts()
+	return nil
+}
+
+// flashParts settles how many free pages compaction keeps.
+func (p *parser) flashParts() {
+	f, s := &p.c.Flash, &p.c.Memcache.Settings
+	pages := 0
+	for _, file := range f.Files {
+		pages += int(file.Bytes / int64(f.PageBytes))
+	}
 	if s.ExtCompactUnder == 0 {
 		s.ExtCompactUnder = pages / flashPart
 	}
 	if s.ExtDropUnder == 0 {
 		s.ExtDropUnder = s.ExtCompactUnder
 	}
-	return nil
 }

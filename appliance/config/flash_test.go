@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,6 +23,34 @@ func TestFlash(t *testing.T) {
 	}
 	if c := parse(t, "-m 64"); c.Flash.On() || c.Memcache.Settings.ExtCompactUnder != 0 {
 		t.Errorf("%+v", c.Flash)
+	}
+}
+
+func TestFlashSettings(t *testing.T) {
+	c, exit := read("flash.files = [\"/a:1GB\", \"/b:512MB\"]\nflash.idle_after = \"2m\"")
+	want := []FlashFile{{Path: "/a", Bytes: 1 << 30}, {Path: "/b", Bytes: 512 << 20}}
+	if exit != nil || !slices.Equal(c.Flash.Files, want) || c.Flash.PageBytes != 8<<20 || c.Flash.WriteBytes != 2<<20 ||
+		c.Memcache.Settings.ExtItemAge != 120 || c.Memcache.Settings.ExtCompactUnder != 192/4 {
+		t.Errorf("%v, %+v", exit, c.Flash)
+	}
+	for text, want := range map[string]string{
+		"memcache.item_max = \"3MB\"":  "",
+		"memcache.item_max = \"9MB\"":  "memcache.item_max is larger",
+		"memcache.udp_port = 11211":    "memcache.udp_port cannot do",
+		"memory.file = \"m\"":          "memory.file would name",
+		"memory.evictions = false":     "wants memory.evictions",
+		"persist.mode = \"log\"":       "persist.mode does not keep",
+		"flash.page_size = \"1500KB\"": "a multiple of 1MB",
+	} {
+		_, exit := read("flash.files = [\"/a:1GB\"]\n" + text)
+		if (exit != nil) != (want != "") || exit != nil && !strings.Contains(exit.Stderr, want) {
+			t.Errorf("%q: %v, want %q", text, exit, want)
+		}
+	}
+	for _, v := range []string{"/a", "/a:", ":1GB", "/a:x", "/a:0"} {
+		if _, exit := read("flash.files = [\"" + v + "\"]"); exit == nil || !strings.Contains(exit.Stderr, "wants a file and its size") {
+			t.Errorf("%q: %v", v, exit)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 var sections = map[string]string{
 	"memory":   "The store, which all protocols share.",
 	"persist":  "What survives the process, see docs/durability.md.",
+	"flash":    "A second tier of the store, on disks: what memcached calls extstore.",
 	"memcache": "The memcache protocol.",
 	"tls":      "TLS of the memcache protocol.",
 	"log":      "The log, on stderr.",

@@ -54,6 +54,8 @@ var settings = []setting{
 
 	persistSettings[0], persistSettings[1], persistSettings[2], persistSettings[3], persistSettings[4], persistSettings[5],
 
+	flashSettings[0], flashSettings[1], flashSettings[2], flashSettings[3], flashSettings[4], flashSettings[5],
+
 	{name: "memcache.listen", kind: list, initial: "localhost", flag: "listen", short: "l",
 		help:   "Addresses to serve memcache at: host, host:port, [v6], [v6]:port; \"*\" is all. [] is none.",
 		reason: "loopback only: without authentication, who reaches the port can read and write everything",
@@ -344,6 +346,9 @@ func (p *parser) finishServe() error {
 		}
 	}
 	if err := p.finishPersist(); err != nil {
+		return err
+	}
+	if err := p.finishServeFlash(); err != nil {
 		return err
 	}
 	p.finishSettings()

@@ -63,7 +63,8 @@ func TestEverySettingIsApplied(t *testing.T) {
 		"tls.min_version": "1.3", "tls.session_cache": "true",
 		"persist.mode": "log", "persist.fsync": "always", "persist.folder": "d", "persist.snapshot_every": "1h", "persist.snapshot_after": "1GB",
 		"persist.salvage": "true",
-		"log.level":       "debug", "log.format": "text", "admin.address": "[::1]:0",
+		"flash.files":     "/f:1GB", "flash.page_size": "16MB", "flash.value_min": "1KB", "flash.idle_after": "1m", "flash.recache_rate": "0", "flash.reads": "2",
+		"log.level": "debug", "log.format": "text", "admin.address": "[::1]:0",
 	}
 	plain, _ := Serve(Settings{})
 	for i := range settings {
