@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -130,13 +129,12 @@ func (c *course) load(ctx context.Context, stops bool) (killed time.Duration, er
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	all.Go(func() { errs <- c.flushNowAndThen(ctx, flusher) })
-	admin := c.server.Pprof
-	all.Go(func() { c.askSnapshot(ctx, admin) })
+	server := c.server
+	all.Go(func() { c.askSnapshot(ctx, server) })
 	select {
 	case <-time.After(c.between(loadLeast, c.LoadMost)):
 	case err = <-errs: // before its time
 	}
-	server := c.server
 	killed = c.now()
 	err = errors.Join(err, c.end(stops && err == nil))
 	cancel()
@@ -214,23 +212,15 @@ func (c *course) flush(l *client) error {
 	return nil
 }
 
-// askSnapshot asks for a snapshot at some time, as an operator does, if the server knows how.
-func (c *course) askSnapshot(ctx context.Context, admin string) {
+// askSnapshot asks for a snapshot at some time, as an operator does.
+func (c *course) askSnapshot(ctx context.Context, server *peer.Server) {
 	select {
 	case <-ctx.Done():
 		return
 	case <-time.After(time.Duration(rand.Int64N(int64(c.LoadMost)))):
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+admin+"/snapshot", nil)
-	if err != nil {
-		return
-	}
-	request.Header.Set("X-Panda", "snapshot")
-	if response, err := http.DefaultClient.Do(request); err == nil {
-		response.Body.Close()
-		if response.StatusCode == http.StatusOK {
-			c.sums.asked++
-		}
+	if server.Snapshot(ctx) == nil { // it may be killed meanwhile, or be taking one
+		c.sums.asked++
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package events measures how late replies come because of what happens inside a
 // server: memory that moves between sizes, an index that grows, items that expire
-// together.
+// together, a snapshot that is taken while all of it is written.
 //
 // # Where it sits
 //
@@ -21,7 +21,8 @@
 // machine. The others are unexplained. The scene runs on ours and on memcached in
 // turns. It holds when replies without explanation are not more frequent in the
 // event than in its own baseline, by more than two standard deviations and one
-// reply; none at all is what one wants to see, and what a quiet machine shows.
+// reply; none at all is what one wants to see, and what a quiet machine shows. A
+// snapshot may not make RSS grow by more than a twentieth, either.
 //
 // # Types
 //

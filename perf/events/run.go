@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"regexp"
 	"slices"
 	"time"
@@ -22,6 +23,7 @@ type Options struct {
 	Quick     bool   // small, for development
 	Alone     bool   // ours only, one round: for development
 	Scenes    *regexp.Regexp
+	Folder    string    // where a data folder is made; empty: the system's for temporary files
 	Log       io.Writer // progress; nil: none
 }
 
@@ -30,12 +32,15 @@ const (
 	threads = 2
 	// probeEvery is the pace of each probe.
 	probeEvery = 2 * time.Millisecond
+	// onlyWhenAsked is how long the log gets before a snapshot is due by itself.
+	onlyWhenAsked = 1 << 40
 )
 
 // outcome is what the probes saw of one kind of server, all rounds together.
 type outcome struct {
 	baseline, action phase
 	note             string
+	grown            float64 // RSS in the event, as a multiple of that before, at most; 0: not looked at
 }
 
 // Run plays the scenes.
@@ -55,6 +60,9 @@ func Run(ctx context.Context, o Options) (*verdict.Report, error) {
 		}
 		all := map[peer.Kind]*outcome{peer.Panda: {}, peer.Memcached: {}}
 		for _, kind := range order {
+			if sc.keeps && kind == peer.Memcached {
+				continue
+			}
 			if o.Log != nil {
 				fmt.Fprintf(o.Log, "events: %s, %s\n", sc.name, kind)
 			}
@@ -83,12 +91,15 @@ func judge(r *verdict.Report, sc *scene, all map[peer.Kind]*outcome) {
 	ours := all[peer.Panda]
 	expected := float64(len(ours.baseline.unexplained)) * float64(len(ours.action.server)) / float64(max(1, len(ours.baseline.server)))
 	allowed := expected + 1 + 2*math.Sqrt(expected)
+	if ours.grown > 0 {
+		r.Hold(ours.grown <= memoryBar, "%s: RSS %.3f times what it was before, at most (bar %.2f)", sc.name, ours.grown, memoryBar)
+	}
 	r.Hold(float64(len(ours.action.unexplained)) <= allowed, "%s: %d replies of %d later than %v without explanation (baseline suggests %.1f, so up to %.1f are the machine's)",
 		sc.name, len(ours.action.unexplained), len(ours.action.server), late, expected, allowed)
 }
 
 // play runs a scene once on a server of a kind, beside an idle one.
-func (o *Options) play(ctx context.Context, sc *scene, kind peer.Kind, out *outcome) error {
+func (o *Options) play(ctx context.Context, sc *scene, kind peer.Kind, out *outcome) (err error) {
 	spec := peer.Spec{Kind: kind, Binary: o.Panda, Threads: threads, MemoryMB: sc.memoryMB}
 	if kind == peer.Memcached {
 		spec.Binary = o.Memcached
@@ -96,7 +107,16 @@ func (o *Options) play(ctx context.Context, sc *scene, kind peer.Kind, out *outc
 	if o.Quick {
 		spec.MemoryMB = sc.quick
 	}
-	server, err := peer.Start(spec)
+	kept := spec
+	if sc.keeps {
+		folder, madeErr := os.MkdirTemp(o.Folder, "events")
+		if madeErr != nil {
+			return madeErr
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+		kept.Persist = &peer.Persist{Mode: "log", Fsync: "everysec", Folder: folder, SnapshotAfter: onlyWhenAsked}
+	}
+	server, err := peer.Start(kept)
 	if err != nil {
 		return err
 	}
@@ -104,7 +124,11 @@ func (o *Options) play(ctx context.Context, sc *scene, kind peer.Kind, out *outc
 	if err != nil {
 		return errors.Join(err, server.Stop())
 	}
-	err = sc.measure(ctx, &stage{server: server, quick: o.Quick}, idle, out)
+	s := &stage{server: server, quick: o.Quick}
+	err = sc.measure(ctx, s, idle, out)
+	if s.before > 0 && !o.Quick { // few items weigh less than what any snapshot takes
+		out.grown = max(out.grown, float64(s.within)/float64(s.before))
+	}
 	return errors.Join(err, idle.Stop(), server.Stop())
 }
 

@@ -20,13 +20,17 @@ type scene struct {
 	prepare          func(ctx context.Context, s *stage) error     // what must be there before
 	baseline, action func(ctx context.Context, s *stage) error     // the load without and with the event
 	note             func(s *stage, stats map[string]int64) string // what shows that it took place
+	keeps            bool                                          // the server keeps a log, which memcached cannot
 }
 
 // stage is a server, loaded, of one run.
 type stage struct {
 	server  *peer.Server
 	quick   bool
-	expires time.Time // of what expires together
+	expires time.Time     // of what expires together
+	took    time.Duration // a snapshot, or all of them
+	before  int64         // RSS at its most in the baseline
+	within  int64         // and in the event
 }
 
 // pick chooses a size.
@@ -44,6 +48,11 @@ const (
 	growTo     = 16_000_000
 	growQuick  = 16 // times smaller
 	expiring   = 1_000_000
+
+	keptItems = 5_000_000
+	keptQuick = 200_000
+	// memoryBar is by how much RSS may grow because of a snapshot.
+	memoryBar = 1.05
 )
 
 var scenes = []scene{
@@ -98,6 +107,67 @@ var scenes = []scene{
 			return fmt.Sprintf("%d items left, %d reclaimed", stats["curr_items"], stats["reclaimed"]+stats["crawler_reclaimed"])
 		},
 	},
+	{
+		name: "snapshot", memoryMB: 2048, quick: 256, keeps: true,
+		prepare: func(ctx context.Context, s *stage) error {
+			return s.store(ctx, "kept:", 100, s.pick(keptItems, keptQuick))
+		},
+		baseline: func(ctx context.Context, s *stage) error {
+			return s.overwrite(ctx, time.Duration(s.pick(10, 2))*time.Second, &s.before)
+		},
+		action: snapshotWhileWriting,
+		note: func(s *stage, stats map[string]int64) string {
+			return fmt.Sprintf("%d items, snapshots took %v, RSS %d MB at most, %d MB before", stats["curr_items"], s.took.Round(time.Millisecond), s.within>>20, s.before>>20)
+		},
+	},
+}
+
+// overwrite stores items again that are there, for some time, and sees to the most of
+// RSS meanwhile.
+func (s *stage) overwrite(ctx context.Context, d time.Duration, most *int64) error {
+	const piece = 500 * time.Millisecond // RSS is read so often
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		_, err := load.Run(ctx, load.Config{
+			Network: s.server.Network, Address: s.server.Address, Connections: 1, Depth: 16,
+			KeyPrefix: "kept:", KeyCount: s.pick(keptItems, keptQuick), SetShare: 1, ValueSize: 100,
+			Duration: min(piece, max(time.Until(end), time.Millisecond)), Seed: uint64(time.Now().UnixNano()),
+		})
+		if err != nil {
+			return err
+		}
+		rss, err := s.server.RSS()
+		if err != nil {
+			return err
+		}
+		*most = max(*most, rss)
+	}
+	return nil
+}
+
+// snapshotWhileWriting has snapshots taken, one behind the other, for as long as the
+// baseline was, and for one snapshot at least.
+func snapshotWhileWriting(ctx context.Context, s *stage) error {
+	begun := time.Now()
+	for time.Since(begun) < time.Duration(s.pick(10, 2))*time.Second {
+		done := make(chan error, 1)
+		go func() { done <- s.server.Snapshot(ctx) }()
+		for running := true; running; {
+			select {
+			case err := <-done:
+				if err != nil {
+					return err
+				}
+				running = false
+			default:
+				if err := s.overwrite(ctx, time.Millisecond, &s.within); err != nil {
+					<-done
+					return err
+				}
+			}
+		}
+	}
+	s.took = time.Since(begun)
+	return nil
 }
 
 // store stores n items, as fast as one connection at depth 16 can.

@@ -9,6 +9,8 @@ var (
 	ErrStart = errors.New("peer: server did not start")
 	// ErrStop says that a server had to be killed.
 	ErrStop = errors.New("peer: server did not stop")
-	// ErrProc says that /proc did not hold what it should.
+	// ErrProc says that /proc, or what a server says of itself, did not hold what it should.
 	ErrProc = errors.New("peer: unexpected contents of /proc")
+	// ErrSnapshot says that a server took no snapshot.
+	ErrSnapshot = errors.New("peer: no snapshot")
 )

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -28,4 +29,30 @@ func (s *Server) Metrics() (map[string]float64, error) {
 		}
 	}
 	return all, lines.Err()
+}
+
+// Snapshot has panda take a snapshot of what it keeps, and waits for it.
+func (s *Server) Snapshot(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Pprof+"/snapshot", nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("X-Panda", "snapshot")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	last := ""
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		last = lines.Text()
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	if !strings.Contains(last, `"done":true`) {
+		return fmt.Errorf("%w: %s: %s", ErrSnapshot, response.Status, last)
+	}
+	return nil
 }

@@ -1,5 +1,5 @@
 // Command pandacheck holds a server to what acceptance says of correctness under
-// memory pressure, of density, and of latency while memory moves.
+// memory pressure and behind crashes, of density, and of latency while memory moves.
 //
 //	pandacheck soak     every value and token verified, under eviction; 10 minutes
 //	pandacheck exhaust  memory exhausted with -M: exact errors, nothing lost
@@ -10,6 +10,7 @@
 //	pandacheck events   late replies while memory moves, an index grows, items expire
 //	pandacheck restart  5 M items served after a stop by SIGUSR1  (package restart)
 //	pandacheck density  items and fit
+//	pandacheck snapshot late replies and memory while snapshots of 5 M items are taken
 //	pandacheck crash    100 kills under load, and what comes back  (package crash)
 //
 // It starts servers itself: panda, built from this module's source or given by

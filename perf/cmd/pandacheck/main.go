@@ -24,7 +24,7 @@ import (
 )
 
 // errUsage says that the command line is not one of ours.
-var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events|restart|crash [flags]")
+var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events|restart|crash|snapshot [flags]")
 
 func main() {
 	// Probes wait in the kernel on threads of their own, and want a processor of
@@ -70,6 +70,9 @@ var checks = map[string]func(context.Context, *settings) (held bool, err error){
 	"events":  latencies,
 	"restart": restarts,
 	"crash":   crashes,
+	"snapshot": func(ctx context.Context, s *settings) (bool, error) {
+		return s.scenesOf(ctx, regexp.MustCompile("^snapshot$"))
+	},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held bool, err error) {
@@ -88,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.IntVar(&s.threads, "threads", 2, "of the server")
 	f.IntVar(&s.memoryMB, "memory", 0, "of the server, in `MB`; 0: the check's own")
 	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
-	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry")
+	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry, snapshot")
 	f.StringVar(&s.dir, "dir", "", "where a memory file or a data folder is made; default: the machine's tmpfs, and the folder of temporary files")
 	f.StringVar(&s.fsync, "fsync", "", "crash: always, everysec or no, or several with commas; default: always,everysec")
 	f.IntVar(&s.rounds, "rounds", 0, "crash: how many; 0: 100, or 10 quick ones")
@@ -211,7 +214,11 @@ func latencies(ctx context.Context, s *settings) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	report, err := events.Run(ctx, events.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Alone: s.alone, Scenes: scenes, Log: s.log})
+	return s.scenesOf(ctx, scenes)
+}
+
+func (s *settings) scenesOf(ctx context.Context, scenes *regexp.Regexp) (bool, error) {
+	report, err := events.Run(ctx, events.Options{Panda: s.panda, Memcached: s.memcached, Quick: s.quick, Alone: s.alone, Scenes: scenes, Folder: s.dir, Log: s.log})
 	if err != nil {
 		return false, err
 	}
