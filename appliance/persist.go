@@ -34,7 +34,7 @@ func (n *Node) openKeyspace() error {
 	}
 	disk, err := dio.Folder(p.Folder)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrPersist, err)
+		return fmt.Errorf("%w: %w%s", ErrPersist, err, persistHint(err))
 	}
 	c := keyspace.Config{
 		Disk: disk, Mode: persistModes[p.Mode], Fsync: persistFsyncs[p.Fsync], Loops: n.config.Loops,
@@ -101,19 +101,6 @@ func (n *Node) reopenStore() error {
 		return err
 	}
 	return n.openStore(time.Now().UnixMilli())
-}
-
-// persistHint is what an operator can do about an error.
-func persistHint(err error) string {
-	switch {
-	case errors.Is(err, dio.ErrInUse):
-		return " (another node uses it)"
-	case errors.Is(err, keyspace.ErrMemory):
-		return " (raise memory.limit, or allow memory.evictions)"
-	case keyspace.IsDamage(err):
-		return " (persist.salvage = true begins with what is whole; copy the folder before)"
-	}
-	return ""
 }
 
 // recoveryProgress logs how far recovery is.

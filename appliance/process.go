@@ -139,6 +139,9 @@ func becomeUser(c *config.Config) *config.Exit {
 	}
 	uid, errUID := strconv.Atoi(account.Uid)
 	gid, errGID := strconv.Atoi(account.Gid)
+	if errUID == nil && errGID == nil {
+		giveDataFolder(c, uid, gid)
+	}
 	if err := syscall.Setgroups(nil); err != nil {
 		text := "failed to drop supplementary groups: " + reasonText(err)
 		if err != syscall.EPERM { // which is who has no rights to drop

@@ -67,6 +67,9 @@ type process struct {
 // start makes the process serve. Its error is for the user, the code for who waits.
 func (p *process) start() (code int, err error) {
 	c := &p.config
+	if err := findDataFolder(c); err != nil {
+		return config.ExitOSError, err
+	}
 	if exit := prepareProcess(c); exit != nil {
 		return exit.Code, errors.New(strings.TrimSuffix(exit.Stderr, "\n"))
 	}

@@ -125,6 +125,7 @@ type parser struct {
 	udpPort        int
 	udpGiven       bool
 	udpClients     string // -o panda_udp_clients
+	persistOption  string // the last of -o panda_persist, panda_fsync, panda_data; "": none
 	tls            TLS
 	tlsOn          bool   // -Z
 	interfaces     string // -l, joined by commas
@@ -146,6 +147,7 @@ type parser struct {
 func Memcached(program string, args []string) (Config, *Exit) {
 	p := newParser(program)
 	p.c.NeedsUser, p.c.AsMemcached = true, true
+	p.persistDefaults()
 	if exit := p.parseFlags(args); exit != nil {
 		if exit == exitHelp {
 			exit = &Exit{Stdout: help(p.version)}

@@ -105,8 +105,8 @@ func TestEveryOptionOfMemcachedHasOneRow(t *testing.T) {
 			t.Errorf("-h advertises %s, which is %s", o.spelling(), o.state)
 		}
 	}
-	if n := len(shortFlags) + 1 + len(strings.Fields(suboptionNames)) + 3; len(flags)+len(suboptions) != n {
-		t.Errorf("%d rows, want memcached's and our four: %d", len(flags)+len(suboptions), n)
+	if n := len(shortFlags) + 1 + len(strings.Fields(suboptionNames)) + 6; len(flags)+len(suboptions) != n {
+		t.Errorf("%d rows, want memcached's and our seven: %d", len(flags)+len(suboptions), n)
 	}
 }
 

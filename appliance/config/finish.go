@@ -12,7 +12,7 @@ import (
 // finish checks what no single flag can know, in memcached's order, and
 // completes the Config.
 func (p *parser) finish() *Exit {
-	for _, check := range []func() *Exit{p.finishItemSize, p.finishSlabSizes, p.finishLRU, p.finishAuth, p.finishUDP, p.finishTLS, p.finishListeners, p.finishFlash, p.finishClients} {
+	for _, check := range []func() *Exit{p.finishItemSize, p.finishSlabSizes, p.finishLRU, p.finishAuth, p.finishUDP, p.finishPersistOptions, p.finishTLS, p.finishListeners, p.finishFlash, p.finishClients} {
 		if exit := check(); exit != nil {
 			return exit
 		}

@@ -2,6 +2,9 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -49,16 +52,61 @@ var persistSettings = []setting{
 		set:    func(p *parser, v value) error { p.c.Persist.Salvage = v.truth; return nil }},
 }
 
+// persistSetting is the row of this name.
+func persistSetting(name string) *setting {
+	i := slices.IndexFunc(persistSettings, func(s setting) bool { return s.name == name })
+	return &persistSettings[i]
+}
+
+// persistDefaults are what memcached's command line does not say.
+func (p *parser) persistDefaults() {
+	for i := range persistSettings {
+		row := &persistSettings[i]
+		row.set(p, row.initialValue()) // which is in range
+	}
+}
+
+// setPersist is an option of -o that means a setting.
+func setPersist(option, name string) setter {
+	return func(p *parser, text string) *Exit {
+		row := persistSetting(name)
+		v := value{text: text}
+		if len(row.choices) > 0 && !slices.Contains(row.choices, text) {
+			return fail(ExitUsage, "panda: %s: %q is none of %s", option, text, strings.Join(row.choices, ", "))
+		}
+		if err := row.set(p, v); err != nil {
+			return fail(ExitUsage, "panda: %s: %v", option, err)
+		}
+		p.persistOption = option
+		return nil
+	}
+}
+
+// finishPersistOptions is finishPersist of memcached's command line.
+func (p *parser) finishPersistOptions() *Exit {
+	if !p.c.Persist.On() && p.persistOption != "" && p.persistOption != "panda_persist" {
+		return fail(ExitUsage, "panda: -o %s means nothing without -o panda_persist=log or panda_persist=snapshot", p.persistOption)
+	}
+	if err := p.finishPersist(); err != nil {
+		return fail(ExitUsage, "panda: %v", err)
+	}
+	return nil
+}
+
 // finishPersist checks it against what else is set.
 func (p *parser) finishPersist() error {
 	c := &p.c.Persist
+	fsync, udp := "persist.fsync = always", "memcache.udp_port"
+	if p.c.AsMemcached {
+		fsync, udp = "-o panda_fsync=always", "-U"
+	}
 	switch {
 	case !c.On():
 		return nil
 	case c.Folder == "":
 		return errors.New("persist.folder is empty, and persist.mode wants one")
 	case c.Mode == "log" && c.Fsync == "always" && p.udpPort != 0:
-		return errors.New("persist.fsync = always holds replies back, which memcache.udp_port cannot do; one of them must be off")
+		return fmt.Errorf("%s holds replies back, which %s cannot do; one of them must be off", fsync, udp)
 	}
 	return nil
 }

@@ -28,6 +28,17 @@ var suboptions = []option{
 		note: "ours: `/metrics`, `/healthz` and `/debug/pprof` by HTTP at a loopback address"},
 	{long: "panda_pprof", state: Effective, want: "Missing panda_pprof argument", set: setAdmin("panda_pprof"),
 		note: "ours: an older name of `panda_admin`"},
+	{long: "panda_persist", state: Effective, want: "Missing panda_persist argument", set: setPersist("panda_persist", "persist.mode"),
+		help: "   - panda_persist:       what survives the process: off (default), snapshot (what the\n" +
+			"                          last snapshot has), log (every change)",
+		note: "ours: what survives the process: off (default), snapshot, log ([durability](docs/durability.md))"},
+	{long: "panda_fsync", state: Effective, want: "Missing panda_fsync argument", set: setPersist("panda_fsync", "persist.fsync"),
+		help: "   - panda_fsync:         when the log is on the disk: always (before each reply),\n" +
+			"                          everysec (default), no",
+		note: "ours: when the log is on the disk: always, everysec (default), no"},
+	{long: "panda_data", state: Effective, want: "Missing panda_data argument", set: setPersist("panda_data", "persist.folder"),
+		help: "   - panda_data:          folder of the log and of snapshots (default: panda-data)",
+		note: "ours: folder of the log and of snapshots (default: `panda-data`)"},
 	{long: "no_modern", state: Effective, set: setNoModern,
 		note: "`maxconns_fast` off; the rest of it is memcached's inside"},
 	{long: "modern", state: Accepted, note: "nothing, in memcached too"},

@@ -71,7 +71,7 @@ func testFullDisk(t *testing.T, fsync Fsync) {
 	for i := 0; !full && i < 1000; i++ {
 		r.set(i&1, fmt.Sprintf("key-%d", i), value, slab.Spec{})
 		waits := r.k.Loop(i & 1).EndTurn()
-		<-time.After(25 * time.Millisecond) // virtual: the writer has had its turn
+		pass(25 * time.Millisecond)
 		if r.k.Released().Load() >= waits && !r.k.full.held.Load() {
 			acked = r.contents()
 		}
@@ -80,7 +80,7 @@ func testFullDisk(t *testing.T, fsync Fsync) {
 	if !full || !r.k.Stats().DiskFull || len(acked) < 5 {
 		t.Fatalf("full: %v, %d keys, %+v", full, len(acked), r.k.Stats())
 	}
-	<-time.After(3 * time.Minute) // virtual
+	pass(3 * time.Minute)
 	if s := r.k.Stats(); !s.DiskFull || s.DisksFull != 1 || r.k.Err() != nil {
 		t.Errorf("later: %+v, %v", s, r.k.Err())
 	}
@@ -104,7 +104,7 @@ func testFullDisk(t *testing.T, fsync Fsync) {
 
 	told.take()
 	disk.SetSpace(0)
-	<-time.After(retryEvery + 2*writeEvery) // virtual
+	pass(retryEvery + 2*writeEvery)
 	if _, full := r.k.Loop(0).Full(); full || r.k.Released().Load() < wait || r.k.Stats().DiskFull {
 		t.Errorf("with room again: full %v, released %d of %d", full, r.k.Released().Load(), wait)
 	}
@@ -114,6 +114,12 @@ func testFullDisk(t *testing.T, fsync Fsync) {
 	again := open(t, c)
 	sameContents(t, again.contents(), want)
 	again.close()
+}
+
+// pass has virtual time pass, and everybody do what is due then.
+func pass(d time.Duration) {
+	<-time.After(d) // virtual
+	synctest.Wait()
 }
 
 // checkNotes compares notes with their beginnings, or parts.
@@ -138,7 +144,7 @@ func TestCloseOnFullDisk(t *testing.T) {
 			acked = r.contents()
 			r.set(0, fmt.Sprint(i), make([]byte, 5000), slab.Spec{})
 			r.k.Loop(0).EndTurn()
-			<-time.After(25 * time.Millisecond) // virtual: the writer has had its turn
+			pass(25 * time.Millisecond)
 		}
 		if err := r.k.Close(); !errors.Is(err, ErrFull) {
 			t.Errorf("closed with %v", err)
@@ -180,7 +186,7 @@ func TestSpaceWarning(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				<-time.After(3 * spaceEvery) // virtual
+				pass(3 * spaceEvery)
 				s := r.k.Stats()
 				if s.DiskFree != free || s.DiskTotal != size || s.DiskLow != low {
 					t.Errorf("%d free: %+v", free, s)

@@ -60,9 +60,10 @@ func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
 	if err := snapshot.RemoveLeftovers(k.disk, "."); err != nil {
 		return err
 	}
-	if k.recovery.Evicted > 0 {
+	if k.recovery.Evicted > 0 || k.ahead == sequencesSalvaged {
 		// The log does not know of these evictions: without a snapshot they would be
-		// there again, and a delete that found nothing would be undone.
+		// there again, and a delete that found nothing would be undone. Nor is what was
+		// salvaged to be salvaged anew at each start.
 		if err := k.take(func(time.Duration) bool { return true }); err != nil {
 			return err
 		}
