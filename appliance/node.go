@@ -74,9 +74,9 @@ func newNode(ctx context.Context, c config.Config, log *slog.Logger, level *slog
 	if err := n.openStore(startedMS); err != nil {
 		return nil, err
 	}
-	err = n.openKeyspace()
+	err = n.openTier()
 	if err == nil {
-		err = n.openTier()
+		err = n.openKeyspace()
 	}
 	if err == nil {
 		err = n.assemble(ctx, startedMS)

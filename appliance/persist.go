@@ -47,6 +47,12 @@ func (n *Node) openKeyspace() error {
 		c.Salvage = func(damage error) { n.log.Error("[persist] damage: what is whole is used", "error", damage) }
 	}
 	c.Held = restoredMark(n.store.Restart())
+	if n.tier != nil {
+		c.FetchTier = n.fetchTier
+		if c.Held != "" {
+			c.Held = withoutFlash // the tier is empty: values that it had are in the folder only
+		}
+	}
 	n.keyspace, err = keyspace.Open(c, n.store)
 	if errors.Is(err, keyspace.ErrHeld) {
 		n.log.Warn("[persist] the memory file is not what the data folder has: it is recovered from the folder", "file", n.config.MemoryFile, "folder", p.Folder)
@@ -74,6 +80,12 @@ func (n *Node) openKeyspace() error {
 // markField is the saved state's field that has the keyspace's mark.
 const markField = "keyspace"
 
+// Marks that never fit.
+const (
+	withoutFolder = "saved without the folder"
+	withoutFlash  = "saved without flash"
+)
+
 // restoredMark is what keyspace.Config.Held is to be.
 func restoredMark(r slab.Restart) string {
 	if !r.Restored {
@@ -84,7 +96,7 @@ func restoredMark(r slab.Restart) string {
 			return f.Value
 		}
 	}
-	return "none" // saved without the folder
+	return withoutFolder
 }
 
 // savedMark is the field for the next process.

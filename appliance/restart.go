@@ -92,7 +92,7 @@ func (n *Node) putBackAtEnd() {
 
 // closeStore gives the memory back. No loop runs any more.
 func (n *Node) closeStore() error {
-	err := errors.Join(n.closeTier(), n.closeKeyspace())
+	err := errors.Join(n.closeKeyspace(), n.closeTier()) // a snapshot may read the tier
 	if n.saves {
 		err = errors.Join(err, n.save())
 	}

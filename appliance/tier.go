@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/pandabeardb/panda/appliance/config"
 	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/keyspace"
 	"github.com/pandabeardb/panda/disk/tier"
 	"github.com/pandabeardb/panda/wire/memcache"
 )
@@ -58,9 +60,29 @@ func (n *Node) openTier() (err error) {
 	if n.tier, err = tier.Open(c); err != nil {
 		return fmt.Errorf("%w: %w", ErrFlash, err)
 	}
+	memcache.UseTier(n.store, n.tier, &n.config.Memcache.Settings, true) // until sessions do
 	s := n.tier.Stats()
 	n.log.Info("[flash] values that memory has no room for go to flash", "files", len(c.Files), "pages", s.Pages, "bytes", s.BytesLimit)
 	return nil
+}
+
+// fetchTier reads values for a snapshot, and waits for them.
+func (n *Node) fetchTier(list []keyspace.TierFetch) {
+	reads := make([]tier.Read, len(list))
+	var all sync.WaitGroup
+	for i := range list {
+		f, r := &list[i], &reads[i]
+		r.Ref, r.Size = tier.Ref(f.Ref), tier.RecordSize(f.HeadLen, f.KeyLen, f.ValueLen)
+		r.Done = func(*tier.Read) { all.Done() }
+		all.Add(1)
+		if n.tier.Read(r) {
+			all.Done()
+		}
+	}
+	all.Wait()
+	for i := range list {
+		list[i].Value, list[i].Err, list[i].Release = reads[i].Value, reads[i].Err, reads[i].Release
+	}
 }
 
 // readersOf is how many reads are done at a time.

@@ -218,6 +218,19 @@ func (s *Store) RestoreFlush(mark uint64) {
 	sh.mu.Unlock()
 }
 
+// Look shows f the key's living item, under its shard's lock, without noting that it
+// was read. f must not call the store. Any goroutine may call it.
+func (h *Handle) Look(k *Key, nowMS int64, f func(Item)) {
+	sh := &h.s.shards[k.Slot&h.s.shardMask]
+	sh.lock()
+	defer sh.mu.Unlock()
+	if slot := sh.index.find(k); slot != nil {
+		if it := h.s.item(ref(*slot & refMask)); sh.deadKind(it, nowMS) == 0 {
+			f(it)
+		}
+	}
+}
+
 // Sequences are the last sequence of every slot. They are not of one moment.
 func (s *Store) Sequences() []uint64 {
 	list := make([]uint64, Slots)

@@ -72,8 +72,8 @@ type tiering struct {
 	queue  queue  // in which it stands
 }
 
-// UseTier has values that are to be evicted go to t. It is called once, before any
-// Handle is used, on a store that evicts.
+// UseTier has values that are to be evicted go to t. It is called before any
+// Handle is used but for Restore, on a store that evicts.
 func (s *Store) UseTier(t Tier, rules TierRules) {
 	s.tiering.tier = t
 	s.SetTierRules(rules)

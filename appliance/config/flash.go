@@ -161,8 +161,6 @@ func (p *parser) finishFlash() *Exit {
 		return fail(ExitUsage, "Cannot use a memory file (-e) with extstore enabled: it would name values that are gone")
 	case !s.Evictions:
 		return fail(ExitUsage, "Cannot use extstore without evictions (-M): it is what moves values there")
-	case p.c.Persist.On():
-		return fail(ExitUsage, "Cannot use extstore with persist.mode yet: snapshots would miss the values that are there")
 	}
 	p.flashParts()
 	return nil
@@ -244,8 +242,6 @@ func (p *parser) finishServeFlash() error {
 		return errors.New("memory.file would name values of flash.files that are gone; one of them must be off")
 	case !p.c.Memcache.Settings.Evictions:
 		return errors.New("flash.files wants memory.evictions: it is what moves values there")
-	case p.c.Persist.On():
-		return errors.New("persist.mode does not keep what is in flash.files yet; one of them must be off")
 	}
 	p.flashParts()
 	return nil

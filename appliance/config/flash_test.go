@@ -39,7 +39,7 @@ func TestFlashSettings(t *testing.T) {
 		"memcache.udp_port = 11211":    "memcache.udp_port cannot do",
 		"memory.file = \"m\"":          "memory.file would name",
 		"memory.evictions = false":     "wants memory.evictions",
-		"persist.mode = \"log\"":       "persist.mode does not keep",
+		"persist.mode = \"log\"":       "",
 		"flash.page_size = \"1500KB\"": "a multiple of 1MB",
 	} {
 		_, exit := read("flash.files = [\"/a:1GB\"]\n" + text)

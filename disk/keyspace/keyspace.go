@@ -50,6 +50,10 @@ type Config struct {
 	// already, and nothing is read but the log's end. "": the store is empty.
 	Held string
 
+	// FetchTier reads values that the store's tier has, and waits for them. nil: there is
+	// no tier.
+	FetchTier func([]TierFetch)
+
 	// Passed is called by the writer's goroutine when Released has grown. May be nil.
 	Passed func()
 	// Salvage is told of damage; nil: damage is an error of Open.

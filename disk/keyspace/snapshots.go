@@ -295,6 +295,9 @@ type walk struct {
 	items  int64
 	bytes  int64
 	cursor slab.Cursor
+
+	tiered      []tiered // items whose values a tier has
+	tieredBytes int
 }
 
 // run walks over the whole store.
@@ -328,6 +331,10 @@ func (w *walk) add(it slab.Item) bool {
 	stamp := it.Stamp()
 	e := slab.Effect{Kind: slab.KindSet, Slot: uint16(stamp & slotMask), Seq: stamp >> slotBits, Item: it}
 	r := recordOf(&e)
+	if it.OnTier() {
+		w.addTiered(it, &r)
+		return true
+	}
 	w.bytes += int64(w.half.append(&w.k.blocks, &r, &e))
 	w.items++
 	return true
@@ -336,7 +343,7 @@ func (w *walk) add(it slab.Item) bool {
 // full reports whether what was collected is to be written: a block, or one large
 // value, which stays pinned meanwhile.
 func (w *walk) full() bool {
-	return len(w.half.blocks) > 1 || len(w.half.blocks) == 1 && len(w.half.blocks[0].values) > 0
+	return len(w.tiered) >= tieredMax || w.tieredBytes >= tieredBytesMax || len(w.half.blocks) > 1 || len(w.half.blocks) == 1 && len(w.half.blocks[0].values) > 0
 }
 
 // write writes what was collected.
@@ -348,6 +355,9 @@ func (w *walk) write() (err error) {
 		}
 	}
 	w.half.clear(&w.k.blocks, w.k.store)
+	if err == nil {
+		err = w.writeTiered()
+	}
 	return err
 }
 

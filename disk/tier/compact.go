@@ -123,7 +123,7 @@ func (c *compaction) record(r *Record, ref Ref, dropUnread bool) bool {
 		return true
 	}
 	c.pieces[0] = r.Value
-	target, ok := t.appendWait(Compacted, r.Head, r.Key, c.pieces[:])
+	target, ok := t.AppendWait(Compacted, r.Head, r.Key, c.pieces[:])
 	if !ok {
 		c.lost++
 		return false
@@ -138,8 +138,8 @@ func (c *compaction) record(r *Record, ref Ref, dropUnread bool) bool {
 	return true
 }
 
-// appendWait is Append for who may wait for a buffer.
-func (t *Tier) appendWait(bucket Bucket, head, key []byte, pieces [][]byte) (Ref, bool) {
+// AppendWait is Append for who may wait for a buffer.
+func (t *Tier) AppendWait(bucket Bucket, head, key []byte, pieces [][]byte) (Ref, bool) {
 	for {
 		t.lock.Lock()
 		before := t.recycled

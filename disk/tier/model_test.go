@@ -97,7 +97,7 @@ func (c *cache) loop(t *testing.T, loop, operations int) {
 		case 0, 1:
 			it := item{serial: random.Uint64(), size: random.IntN(6000)}
 			var ok bool
-			if it.ref, ok = c.tier.appendWait(Bucket(random.IntN(int(BucketCount))), nil, key, [][]byte{it.value()}); ok {
+			if it.ref, ok = c.tier.AppendWait(Bucket(random.IntN(int(BucketCount))), nil, key, [][]byte{it.value()}); ok {
 				c.replace(key, it)
 			}
 		case 2:

@@ -17,18 +17,18 @@ func TestNothingAllocates(t *testing.T) {
 	key, value := []byte("key"), [][]byte{make([]byte, 3000), make([]byte, 1000)}
 	var ref Ref
 	for range 100 {
-		tier.appendWait(Default, nil, key, value) // all buffers are made
+		tier.AppendWait(Default, nil, key, value) // all buffers are made
 	}
 	size := RecordSize(0, 3, 4000)
 	alloctest.Zero(t, "append, delete", func() {
 		var ok bool
-		if ref, ok = tier.appendWait(Default, nil, key, value); !ok {
+		if ref, ok = tier.AppendWait(Default, nil, key, value); !ok {
 			t.Fatal("not taken")
 		}
 		tier.Live(ref)
 		tier.Delete(ref, size)
 	})
-	ref, _ = tier.appendWait(Default, nil, key, value)
+	ref, _ = tier.AppendWait(Default, nil, key, value)
 	came := make(chan struct{}, 1)
 	r := &Read{Size: size, Done: func(*Read) { came <- struct{}{} }}
 	read := func() {
@@ -43,7 +43,7 @@ func TestNothingAllocates(t *testing.T) {
 	}
 	alloctest.Zero(t, "read from memory", read)
 	for range 20 {
-		tier.appendWait(Default, nil, key, value)
+		tier.AppendWait(Default, nil, key, value)
 	}
 	tier.settled()
 	alloctest.Zero(t, "read", read)

@@ -32,7 +32,7 @@ func BenchmarkAppend(b *testing.B) {
 			b.SetBytes(int64(n))
 			b.ReportAllocs()
 			for b.Loop() {
-				tier.appendWait(Default, nil, key, value)
+				tier.AppendWait(Default, nil, key, value)
 			}
 		})
 	}
@@ -46,7 +46,7 @@ func BenchmarkRead(b *testing.B) {
 			key, value := []byte("a key of some length"), [][]byte{make([]byte, 4000)}
 			var refs []Ref
 			for range 125_000 {
-				ref, _ := tier.appendWait(Default, nil, key, value)
+				ref, _ := tier.AppendWait(Default, nil, key, value)
 				refs = append(refs, ref)
 			}
 			tier.settled()

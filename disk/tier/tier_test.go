@@ -44,7 +44,7 @@ func open(t testing.TB, disk dio.FS, pages int, change func(*Config)) *Tier {
 // put appends, as often as buffers wait for the disk.
 func put(t testing.TB, tier *Tier, bucket Bucket, key, value string) Ref {
 	t.Helper()
-	ref, ok := tier.appendWait(bucket, []byte("head"), []byte(key), [][]byte{[]byte(value)})
+	ref, ok := tier.AppendWait(bucket, []byte("head"), []byte(key), [][]byte{[]byte(value)})
 	if !ok {
 		t.Fatalf("%s was not taken: %+v", key, tier.Stats())
 	}
@@ -367,7 +367,7 @@ func TestFaults(t *testing.T) {
 		misses := 0
 		refs := map[int]Ref{}
 		for i := range 150 {
-			if ref, ok := tier.appendWait(Default, []byte("head"), []byte("key"), [][]byte{[]byte(text(5000, uint64(i)))}); ok {
+			if ref, ok := tier.AppendWait(Default, []byte("head"), []byte("key"), [][]byte{[]byte(text(5000, uint64(i)))}); ok {
 				refs[i] = ref
 			}
 			for j := max(0, i-20); j <= i; j += 5 {
@@ -407,7 +407,7 @@ func TestAllFilesFail(t *testing.T) {
 		return nil
 	})
 	for i := range 100 {
-		tier.appendWait(Default, nil, []byte("key"), [][]byte{[]byte(text(5000, uint64(i)))})
+		tier.AppendWait(Default, nil, []byte("key"), [][]byte{[]byte(text(5000, uint64(i)))})
 	}
 	tier.settled()
 	if _, ok := tier.Append(Default, nil, []byte("key"), [][]byte{{1}}); ok {

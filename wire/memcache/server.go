@@ -77,7 +77,7 @@ func New(config Config, env Env) (*Server, error) {
 	s.prefixes.enabled.Store(config.StatsDetail)
 	s.connections = xsync.NewMapOf[int, *connection]()
 	if env.Tier != nil {
-		env.Store.UseTier(tierStore{env.Tier}, tierRules(set))
+		UseTier(env.Store, env.Tier, set, false)
 	}
 	s.trace.evictions.server = s
 	s.trace.evictions.nowMS.Store(env.StartedAtMS)

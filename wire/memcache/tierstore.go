@@ -20,13 +20,26 @@ func (o tierOwner) Moved(head, key []byte, source, target tier.Ref) bool {
 	return o.store.TierMoved(head, key, slab.TierRef(source), slab.TierRef(target))
 }
 
+// UseTier has a store's values go to t, as the settings say. waits is for who restores
+// a store, with nobody else there: then values wait for t, and are not evicted.
+func UseTier(s *slab.Store, t *tier.Tier, set *Settings, waits bool) {
+	s.UseTier(tierStore{t, waits}, tierRules(set))
+}
+
 // tierStore is a tier as a store's.
-type tierStore struct{ tier *tier.Tier }
+type tierStore struct {
+	tier  *tier.Tier
+	waits bool
+}
 
 var tierBuckets = [...]tier.Bucket{slab.TierPlain: tier.Default, slab.TierLarge: tier.Chunked, slab.TierShort: tier.LowTTL}
 
 func (t tierStore) Append(kind slab.TierKind, head, key []byte, pieces [][]byte) (slab.TierRef, bool) {
-	ref, ok := t.tier.Append(tierBuckets[kind], head, key, pieces)
+	put := t.tier.Append
+	if t.waits {
+		put = t.tier.AppendWait
+	}
+	ref, ok := put(tierBuckets[kind], head, key, pieces)
 	return slab.TierRef(ref), ok
 }
 

@@ -1,0 +1,113 @@
+package keyspace
+
+import (
+	"bytes"
+
+	"github.com/pandabeardb/panda/disk/effectlog"
+	"github.com/pandabeardb/panda/slab"
+)
+
+// Values that a tier has are not in the log's way: an effect never has one. A
+// snapshot reads them back, since recovery fills an empty tier.
+
+const (
+	// tieredMax values are read at a time, or tieredBytesMax bytes and one value: what
+	// keeps flash busy, and no more memory than that.
+	tieredMax      = 64
+	tieredBytesMax = 8 << 20
+	// tieredTries is how often a value is looked for that has moved meanwhile: a tier
+	// compacts a page in seconds.
+	tieredTries = 8
+)
+
+// TierFetch is a value that is to be read. Err means that it is not there any more.
+type TierFetch struct {
+	Ref      slab.TierRef
+	HeadLen  int
+	KeyLen   int
+	ValueLen int
+
+	Value   []byte // good until Release
+	Err     error
+	Release func()
+}
+
+// tiered is an item of a snapshot whose value is to be read.
+type tiered struct {
+	record effectlog.Record
+	fetch  TierFetch
+}
+
+// addTiered collects an item whose value a tier has. The shard is locked.
+func (w *walk) addTiered(it slab.Item, r *effectlog.Record) {
+	t := tiered{record: *r}
+	t.record.Key = bytes.Clone(r.Key)
+	t.fetch = TierFetch{Ref: it.TierRef(), HeadLen: it.TierHeadLen(), KeyLen: len(r.Key), ValueLen: it.ValueLen()}
+	w.tiered = append(w.tiered, t)
+	w.tieredBytes += it.ValueLen()
+}
+
+// writeTiered reads the values that were collected, and writes their records. An item
+// that has changed since is left to the log, one whose value is lost is a miss.
+func (w *walk) writeTiered() error {
+	defer func() {
+		clear(w.tiered)
+		w.tiered, w.tieredBytes = w.tiered[:0], 0
+	}()
+	for try := 0; len(w.tiered) > 0 && try < tieredTries; try++ {
+		fetches := make([]TierFetch, len(w.tiered))
+		for i := range w.tiered {
+			fetches[i] = w.tiered[i].fetch
+		}
+		w.k.config.FetchTier(fetches)
+		left := w.tiered[:0]
+		err := error(nil)
+		for i := range fetches {
+			t, f := w.tiered[i], &fetches[i]
+			switch {
+			case f.Err == nil && err == nil:
+				err = w.writeValue(&t.record, f.Value)
+			case f.Err != nil && w.lookAgain(&t):
+				left = append(left, t)
+			}
+			if f.Release != nil {
+				f.Release()
+			}
+		}
+		if err != nil {
+			return err
+		}
+		w.tiered = left
+	}
+	return nil
+}
+
+// writeValue writes a record whose value was read.
+func (w *walk) writeValue(r *effectlog.Record, value []byte) error {
+	head := effectlog.AppendHead(nil, r, len(value))
+	effectlog.Seal(head, value)
+	w.items++
+	w.bytes += int64(len(head) + len(value))
+	return w.w.AppendPieces([][]byte{head, value}, 1)
+}
+
+// lookAgain finds where an item's value is now, if it is still the same one. One that
+// came back to memory is collected there.
+func (w *walk) lookAgain(t *tiered) (again bool) {
+	handle := w.k.store.Handle(0) // which looks, and changes nothing
+	key := handle.Key(uint16(t.record.DB), t.record.Key)
+	handle.Look(&key, w.nowMS, func(it slab.Item) {
+		switch {
+		case it.Stamp() != t.record.Stamp: // newer, and so in the log
+		case it.OnTier():
+			again = it.TierRef() != t.fetch.Ref
+			t.fetch.Ref = it.TierRef()
+		default:
+			e := slab.Effect{Kind: slab.KindSet, Slot: uint16(t.record.Stamp & slotMask), Seq: t.record.Stamp >> slotBits, Item: it}
+			r := recordOf(&e)
+			w.bytes += int64(w.half.append(&w.k.blocks, &r, &e))
+			w.items++
+		}
+	})
+	return again
+}
