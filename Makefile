@@ -9,7 +9,7 @@ DIR     ?=# of data folders that are measured, default: that of temporary files
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare durable soak crash density events hits compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare durable soak crash recovery density events hits compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -114,7 +114,13 @@ soak:
 # 100 kills under load, and as many recoveries that are killed, for each of fsync=always
 # and everysec: what must be there is, and nothing is half there. perf/crash. Minutes.
 crash:
-	$(GO) run ./perf/cmd/pandacheck crash
+	$(GO) run ./perf/cmd/pandacheck crash -dir "$(DIR)"
+
+# Late replies and memory while snapshots of 5 M items are taken, and what it costs to
+# recover as many from a snapshot and from a log: perf/events, perf/restart. Minutes, 5 GB.
+recovery:
+	$(GO) run ./perf/cmd/pandacheck snapshot -dir "$(DIR)"
+	$(GO) run ./perf/cmd/pandacheck recovery -dir "$(DIR)"
 
 # What memory holds, beside memcached: perf/density. Minutes, 10 GB.
 density:

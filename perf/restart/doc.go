@@ -1,5 +1,6 @@
 // Package restart measures a warm restart: how long it takes until a server that
-// was stopped by SIGUSR1 serves what it had, and whether all of that is right.
+// was stopped by SIGUSR1 serves what it had, and whether all of that is right; and what
+// a start costs that recovers as much from a snapshot or a log.
 //
 // # Where it sits
 //
@@ -21,6 +22,10 @@
 // Key, flags and value of an item follow from its number, and everything that comes
 // back is compared byte for byte. memcached is measured beside: starts 1 and 2, with
 // as many threads, since it knows no damage.
+//
+// Recovery: a data folder is filled, with a snapshot or with nothing but the log, and
+// servers start on it one after the other. What they have used of the processors when
+// they serve counts, and every item is read.
 //
 // # Limits
 //

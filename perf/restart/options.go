@@ -17,7 +17,7 @@ type Options struct {
 	Memcached string // its binary; empty: from PATH
 	Quick     bool   // small, for development
 	Alone     bool   // ours only
-	Dir       string // where the memory file lies; empty: the machine's tmpfs
+	Dir       string // where the memory file lies; empty: the machine's tmpfs. Recover: where the data folder does; empty: with temporary files
 	Seed      uint64
 	Log       io.Writer // progress; nil: none
 
@@ -37,8 +37,8 @@ func (o *Options) logf(format string, args ...any) {
 	}
 }
 
-// Run measures.
-func Run(ctx context.Context, o Options) (*verdict.Report, error) {
+// size chooses how many items there are.
+func (o *Options) size() {
 	switch {
 	case o.items > 0:
 	case o.Quick:
@@ -46,6 +46,11 @@ func Run(ctx context.Context, o Options) (*verdict.Report, error) {
 	default:
 		o.items, o.memoryMB = itemsFull, memoryFull
 	}
+}
+
+// Run measures.
+func Run(ctx context.Context, o Options) (*verdict.Report, error) {
+	o.size()
 	if o.Dir == "" {
 		o.Dir = sharedMemory
 	}

@@ -111,3 +111,22 @@ func TestWrongValue(t *testing.T) {
 		t.Errorf("behind the end: %v", err)
 	}
 }
+
+// Recovery from a snapshot and from a log, with few items: what is tested is the whole
+// way, and that all is there.
+func TestRecover(t *testing.T) {
+	panda, err := peer.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := Recover(t.Context(), Options{Panda: panda, Dir: t.TempDir(), items: 20_000, memoryMB: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("\n%s", report)
+	for _, source := range []string{"snapshot:", "log:"} {
+		if !strings.Contains(report.String(), source) {
+			t.Errorf("nothing of %s", source)
+		}
+	}
+}

@@ -11,6 +11,7 @@
 //	pandacheck restart  5 M items served after a stop by SIGUSR1  (package restart)
 //	pandacheck density  items and fit
 //	pandacheck snapshot late replies and memory while snapshots of 5 M items are taken
+//	pandacheck recovery 5 M items from a snapshot, and from a log  (package restart)
 //	pandacheck crash    100 kills under load, and what comes back  (package crash)
 //
 // It starts servers itself: panda, built from this module's source or given by

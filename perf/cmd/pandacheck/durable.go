@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pandabeardb/panda/perf/crash"
+	"github.com/pandabeardb/panda/perf/restart"
 )
 
 // fsyncs are the promises that are checked: those asked for, else both.
@@ -40,4 +41,14 @@ func crashes(ctx context.Context, s *settings) (bool, error) {
 		fmt.Fprintln(s.out, "nothing wrong")
 	}
 	return true, nil
+}
+
+// recoveries are starts from a snapshot and from a log.
+func recoveries(ctx context.Context, s *settings) (bool, error) {
+	report, err := restart.Recover(ctx, restart.Options{Panda: s.panda, Quick: s.quick, Dir: s.dir, Seed: s.seed, Log: s.log})
+	if err != nil {
+		return false, err
+	}
+	fmt.Fprint(s.out, report)
+	return report.Held(), nil
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // errUsage says that the command line is not one of ours.
-var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events|restart|crash|snapshot [flags]")
+var errUsage = errors.New("usage: pandacheck soak|exhaust|density|items|fit|churn|scale|events|restart|crash|snapshot|recovery [flags]")
 
 func main() {
 	// Probes wait in the kernel on threads of their own, and want a processor of
@@ -60,16 +60,17 @@ type settings struct {
 
 // checks are the subcommands.
 var checks = map[string]func(context.Context, *settings) (held bool, err error){
-	"soak":    soak,
-	"exhaust": exhaust,
-	"density": measures(density.Items, density.Fit),
-	"items":   measures(density.Items),
-	"fit":     measures(density.Fit),
-	"churn":   measures(density.Churn),
-	"scale":   measures(density.Scale),
-	"events":  latencies,
-	"restart": restarts,
-	"crash":   crashes,
+	"soak":     soak,
+	"exhaust":  exhaust,
+	"density":  measures(density.Items, density.Fit),
+	"items":    measures(density.Items),
+	"fit":      measures(density.Fit),
+	"churn":    measures(density.Churn),
+	"scale":    measures(density.Scale),
+	"events":   latencies,
+	"restart":  restarts,
+	"recovery": recoveries,
+	"crash":    crashes,
 	"snapshot": func(ctx context.Context, s *settings) (bool, error) {
 		return s.scenesOf(ctx, regexp.MustCompile("^snapshot$"))
 	},
