@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/pandabeardb/panda/appliance/config"
@@ -16,11 +17,16 @@ import (
 const dataFolderMode = 0o750
 
 // findDataFolder makes the data folder's name absolute: a daemon leaves the folder in
-// which it was started.
+// which it was started. A relative name is in the folder that systemd keeps for the
+// unit (StateDirectory=), if there is one.
 func findDataFolder(c *config.Config) (err error) {
-	if c.Persist.On() {
-		c.Persist.Folder, err = filepath.Abs(c.Persist.Folder)
+	if !c.Persist.On() {
+		return nil
 	}
+	if state, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); state != "" && !filepath.IsAbs(c.Persist.Folder) {
+		c.Persist.Folder = filepath.Join(state, c.Persist.Folder)
+	}
+	c.Persist.Folder, err = filepath.Abs(c.Persist.Folder)
 	return err
 }
 

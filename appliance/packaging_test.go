@@ -75,9 +75,10 @@ func TestUnitStarts(t *testing.T) {
 	folder := t.TempDir()
 	memory := filepath.Join(folder, "memory")
 	s := newSupervisor(t, filepath.Join(folder, "notify"))
-	cmd := exec.Command(program(t, "panda"), append(words[1:], "--port", "-1", "--admin", "", "--memory-file", memory)...)
+	state := filepath.Join(folder, unitSetting(t, unit, "StateDirectory"))
+	cmd := exec.Command(program(t, "panda"), append(words[1:], "--port", "-1", "--admin", "", "--memory-file", memory, "--persist", "log")...)
 	cmd.Dir = folder // where there is no panda.toml
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+s.address, "WATCHDOG_USEC=30000000")
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+s.address, "WATCHDOG_USEC=30000000", "STATE_DIRECTORY="+state)
 	r := launchProgram(t, cmd)
 	s.expect(t, `^READY=1`)
 	if reload, want := unitSetting(t, unit, "ExecReload"), "/bin/kill -HUP $MAINPID"; reload != want {
@@ -93,6 +94,9 @@ func TestUnitStarts(t *testing.T) {
 	}
 	if printed := r.stderr.String(); !strings.Contains(printed, "[restart] saved") {
 		t.Errorf("the memory was not saved: %s", printed)
+	}
+	if _, err := os.Stat(filepath.Join(state, "panda-data", "KEYSPACE")); err != nil {
+		t.Errorf("nothing is kept in the unit's folder: %v", err)
 	}
 }
 
@@ -112,6 +116,8 @@ func TestImageTakesMemcachedsFlags(t *testing.T) {
 		" -o /image" + installed + " ./appliance/cmd/panda\n",
 		"ln -s panda /image/usr/local/bin/memcached ",
 		"\nENTRYPOINT [\"memcached\"]\n",
+		" --chown=11211:11211 /data /var/lib/panda\n",
+		" /image/etc /data ",
 	} {
 		if !strings.Contains(image, want) {
 			t.Errorf("the image has no %q", want)
