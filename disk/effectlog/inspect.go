@@ -84,7 +84,7 @@ func (r *reader) emitSegment(s *segment) error {
 
 // emitBlank tells of a segment that was only made ready.
 func (r *reader) emitBlank(f file) error {
-	if !r.inspect {
+	if !r.inspect || r.only != "" && r.only != f.name {
 		return nil
 	}
 	return r.emit(event{segment: &Segment{File: path.Join(r.folder, f.name), Serial: f.serial, Bytes: f.size, Blank: true}})

@@ -385,6 +385,36 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// What is forgotten after a restart is what a snapshot has, whatever it has; and who
+// wants more than is left is told so.
+func TestForgetLater(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	must(t, writeEpochs(w, 1, 200))
+	must(t, w.Close())
+	for forgotten := Epoch(1); forgotten <= 200; forgotten += 7 {
+		after := disk.Crash(diotest.Tears(0)[2])
+		tail, _, err := readAll(after, ReadOptions{})
+		must(t, err)
+		w := start(t, after, tail)
+		must(t, w.Forget(forgotten))
+		oldest := w.Stats().Oldest
+		must(t, w.Close())
+		if _, last, err := readAll(after, ReadOptions{After: forgotten}); err != nil || last != 200 {
+			t.Fatalf("forgotten up to %d: up to %d, %v", forgotten, last, err)
+		}
+		if _, last, err := readAll(after, ReadOptions{After: oldest - 1}); err != nil || last != 200 {
+			t.Fatalf("from %d on: up to %d, %v", oldest, last, err)
+		}
+		if oldest < 2 {
+			continue
+		}
+		if _, last, err := readAll(after, ReadOptions{After: oldest - 2}); !errors.Is(err, ErrGap) {
+			t.Fatalf("before %d: up to %d, %v", oldest, last, err)
+		}
+	}
+}
+
 // A disk that is full, at any moment and for any segment or large epoch, has the same
 // call come again, loses nothing that was durable meanwhile, and nothing at all later.
 func TestFullDisk(t *testing.T) {

@@ -206,19 +206,26 @@ func (r *reader) emit(e event) error {
 }
 
 func (r *reader) read() error {
-	begun, err := r.begun()
+	begun, dirt, err := r.begun()
 	if err != nil {
 		return err
 	}
 	for i, f := range r.files[:begun] {
-		r.last = i == begun-1
+		r.last = i == begun-1 || i == begun-2 && dirt != nil
+		if i == begun-1 && i > 0 && dirt != nil && !r.tail.ended && r.only == "" { // it was only made ready
+			if err := r.tell(dirt); err != nil {
+				return err
+			}
+			begun--
+			break
+		}
 		if err := r.readSegment(f); err != nil {
 			return err
 		}
 	}
 	for _, f := range r.files[begun:] {
-		if r.only == "" || r.only == f.name {
-			r.emitBlank(f)
+		if err := r.emitBlank(f); err != nil {
+			return err
 		}
 		r.tail.blank = append(r.tail.blank, path.Join(r.folder, f.name))
 		if begun == 0 && r.tail.serial == 0 {
@@ -232,57 +239,57 @@ func (r *reader) read() error {
 }
 
 // begun is how many of the segments are a part of the log: behind them there may be
-// one that was only made ready.
-func (r *reader) begun() (n int, err error) {
+// one that was only made ready. dirt is not nil if the last one has no whole frame, but
+// not only zeros either: the place where they end. It may have been begun, or damaged.
+func (r *reader) begun() (n int, dirt *DamageError, err error) {
 	for n = len(r.files); n > 0; n-- {
-		blank, err := r.blank(r.files[n-1])
+		blank, dirt, err := r.blank(r.files[n-1])
 		if err != nil || !blank {
-			return n, err
+			return n, dirt, err
 		}
 	}
-	return n, nil
+	return n, nil, nil
 }
 
-// blank says whether there is nothing behind a segment's head.
-func (r *reader) blank(f file) (bool, error) {
+// blank says whether there is nothing behind a segment's head, or dirt.
+func (r *reader) blank(f file) (blank bool, dirt *DamageError, err error) {
 	name := path.Join(r.folder, f.name)
 	opened, err := r.disk.Open(name, dio.Direct|dio.ReadOnly)
 	if r.inspect && errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+		return true, nil, nil
 	}
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	defer opened.Close()
 	b := dio.Aligned(int(min(chunkBytes, padded(f.size))))
+	var head segment
 	for offset := int64(0); offset < f.size; offset += int64(len(b)) {
 		n, err := opened.ReadAt(b, offset)
 		if err != nil && err != io.EOF {
-			return false, nil // who reads it next says so
+			return false, nil, nil // who reads it next says so
 		}
-		have := b[:n]
-		if offset == 0 && n >= dio.BlockSize {
-			if _, err := parseSegment(have); errors.Is(err, ErrVersion) {
-				return false, &DamageError{name, 0, -1, err}
+		clear(b[n:])
+		for at := int64(0); at < int64(n); at += dio.BlockSize {
+			block := b[at : at+dio.BlockSize]
+			if offset+at == 0 {
+				if head, err = parseSegment(block); errors.Is(err, ErrVersion) {
+					return false, nil, &DamageError{name, 0, -1, err}
+				}
+				continue
+			}
+			if bytes.Equal(block, zeros[:]) {
+				continue
+			}
+			if dirt == nil {
+				dirt = &DamageError{name, offset + at, -1, ErrFrame}
+			}
+			if _, err := parseFrame(block, head.identity); err == nil || head.serial == 0 {
+				return false, nil, nil
 			}
 		}
-		if offset == 0 {
-			have = have[min(n, dio.BlockSize):]
-		}
-		if !allZero(have) {
-			return false, nil
-		}
 	}
-	return true, nil
-}
-
-func allZero(b []byte) bool {
-	for ; len(b) > dio.BlockSize; b = b[dio.BlockSize:] {
-		if !bytes.Equal(b[:dio.BlockSize], zeros[:]) {
-			return false
-		}
-	}
-	return bytes.Equal(b, zeros[:len(b)])
+	return dirt == nil, dirt, nil
 }
 
 func (r *reader) readSegment(f file) error {
@@ -666,7 +673,10 @@ func (r *reader) at(offset int64, record int, err error) *DamageError {
 
 // damage is the error, unless it is to be salvaged around.
 func (r *reader) damage(offset int64, record int, err error) error {
-	damage := r.at(offset, record, err)
+	return r.tell(r.at(offset, record, err))
+}
+
+func (r *reader) tell(damage *DamageError) error {
 	if !r.salvage {
 		return damage
 	}
