@@ -31,6 +31,15 @@ func (w *worker) packetValue(c *binary.Command, k keys) progress {
 	return w.answer(binary.NotFound)
 }
 
+// appendPacketItem answers with a locked item.
+func (w *worker) appendPacketItem(l *slab.Locked, it slab.Item, n int, key []byte, k *keys) {
+	if !k.named {
+		key = nil
+	}
+	w.out.Buf = w.asked.AppendItemHeader(w.out.Buf, it.Flags(), key, n, w.cas(it))
+	w.appendBytes(l, it, n)
+}
+
 // appendPacketHead answers with what comes before a locked item's value.
 func (w *worker) appendPacketHead(it slab.Item, n int, key []byte, k *keys) {
 	if !k.named {

@@ -232,15 +232,21 @@ func (w *worker) touchFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []
 
 // appendItem answers with a locked item: VALUE line, value, end of line.
 func (w *worker) appendItem(l *slab.Locked, it slab.Item, key []byte, k *keys) {
-	w.appendHead(it, key, k)
-	if k.packet {
-		w.appendBytes(l, it, it.ValueLen())
+	out := w.out
+	n := it.ValueLen()
+	switch {
+	case k.packet:
+		w.appendPacketItem(l, it, n, key, k)
 		return
+	case k.cas:
+		out.Buf = ascii.AppendValueHeadCAS(out.Buf, key, it.Flags(), n, w.cas(it))
+	default:
+		out.Buf = ascii.AppendValueHead(out.Buf, key, it.Flags(), n)
 	}
-	w.appendValue(l, it, it.ValueLen())
+	w.appendValue(l, it, n)
 }
 
-// appendHead answers with what comes before a locked item's value.
+// appendHead is appendItem as far as the value.
 func (w *worker) appendHead(it slab.Item, key []byte, k *keys) {
 	out := w.out
 	n := it.ValueLen()

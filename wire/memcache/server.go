@@ -166,7 +166,7 @@ type worker struct {
 
 	current      *session // whose turn it is
 	spareFetches []*fetching
-	lostFinds    uint64 // items whose values the tier had dropped
+	again        bool   // the request that runs has looked its key up before
 	recacheHits  uint64 // values from the tier that might have gone back to memory
 
 	hotWait int // keys to the next sample, see hotkeys.go
@@ -235,7 +235,7 @@ func (w *worker) absent(l *slab.Locked, it slab.Item, found slab.Lookup) (slab.I
 	case slab.Flushed:
 		w.count(getFlushed)
 	case slab.Lost:
-		w.lostFinds++
+		w.count(missExtstore)
 	}
 	return slab.Item{}, found
 }

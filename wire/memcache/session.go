@@ -73,6 +73,9 @@ func (s *session) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	}
 	w.trace.fd = s.fd
 	w.beginTurn(s, out)
+	if x := s.fetches; x != nil {
+		w.again, x.again = x.again, false
+	}
 	n, next := s.run(in)
 	if s.fetches != nil && (next == wire.More || next == wire.Close || next == wire.Cut) {
 		s.dropFetches()

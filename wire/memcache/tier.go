@@ -61,7 +61,7 @@ type fetches struct {
 	list    [fetchesMax]*fetching // the oldest first
 	count   int
 	awaited *fetching // what a parked session waits for
-	again   bool      // the request that runs has looked its key up before
+	again   bool      // the request that waits has looked its key up
 }
 
 // came is called by a worker of the tier.
@@ -211,22 +211,14 @@ func (w *worker) lost(err error) {
 	}
 }
 
-// lookUp is find for a request that wants the value, or findAgain when it has
-// waited for one since.
-func (w *worker) lookUp(l *slab.Locked) (it slab.Item, found bool) {
-	before := w.lostFinds
-	if x := w.current.fetches; x != nil && x.again {
-		x.again = false
-		var again slab.Lookup
-		it, again = w.findAgain(l)
-		found = again == slab.Hit
-	} else {
-		it, found = w.find(l)
+// lookUp is find, or findAgain when the request has waited for the value since.
+func (w *worker) lookUp(l *slab.Locked) (slab.Item, bool) {
+	if w.again {
+		w.again = false
+		it, found := w.findAgain(l)
+		return it, found == slab.Hit
 	}
-	if w.lostFinds != before {
-		w.lost(tier.ErrGone)
-	}
-	return it, found
+	return w.find(l)
 }
 
 // askAhead asks for the values of the keys that the input has next.

@@ -47,7 +47,7 @@ func (w *worker) endTurn() {
 	if w.trace.streams != 0 {
 		w.traceEnd()
 	}
-	w.out, w.current = nil, nil
+	w.out, w.current, w.again = nil, nil, false
 	w.ahead.count, w.ahead.next = 0, 0 // its keys lie in the input, which is gone
 }
 
