@@ -36,7 +36,8 @@ type Config struct {
 	Fsync Fsync
 	Loops int // of the store
 
-	// LoopBytes is how much of a loop's effects may wait for the log; 0: default.
+	// LoopBytes is how much of a loop's effects may wait for the log; 0: default, which
+	// all loops together hold to a sixteenth of the store's limit, or to 16 MB each.
 	LoopBytes int64
 	// SegmentBytes is the size of the log's files; 0: default.
 	SegmentBytes int64
@@ -80,6 +81,9 @@ const (
 	// loopBytesDefault is what a loop makes in about 50 ms at its best, or a disk
 	// writes meanwhile.
 	loopBytesDefault = 16 << 20
+	// waitingShare of a small store may wait: large values are pinned meanwhile, and what
+	// is pinned cannot be evicted, so that stores would be refused for want of memory.
+	waitingShare = 16
 	// segmentBytesDefault is half a second of a fast disk.
 	segmentBytesDefault = 256 << 20
 	// snapshotBytesDefault: below it recovery takes a fraction of a second.
@@ -144,7 +148,7 @@ type Keyspace struct {
 // *effectlog.DamageError, *snapshot.DamageError, dio.ErrInUse, and the disk's.
 func Open(config Config, store *slab.Store) (*Keyspace, error) {
 	if config.LoopBytes == 0 {
-		config.LoopBytes = loopBytesDefault
+		config.LoopBytes = loopBytes(store.Stats().LimitBytes, config.Loops)
 	}
 	if config.SnapshotBytes == 0 {
 		config.SnapshotBytes = snapshotBytesDefault
@@ -173,6 +177,11 @@ func Open(config Config, store *slab.Store) (*Keyspace, error) {
 		return nil, errors.Join(err, k.lock.Close())
 	}
 	return k, nil
+}
+
+// loopBytes is the default of Config.LoopBytes.
+func loopBytes(limit int64, loops int) int64 {
+	return min(loopBytesDefault, limit/waitingShare/int64(max(loops, 1)))
 }
 
 func (k *Keyspace) open() error {
