@@ -9,7 +9,7 @@ DIR     ?=# of data folders that are measured, default: that of temporary files
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare durable soak crash recovery density events hits compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare durable soak soak-durable crash recovery density events hits compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -110,6 +110,11 @@ hits:
 soak:
 	$(GO) run ./perf/cmd/pandacheck soak -duration $(DURATION)
 	$(GO) run ./perf/cmd/pandacheck exhaust
+
+# The same of a server that keeps a log, with snapshots all the time and five restarts, for
+# each of fsync=always and everysec.
+soak-durable:
+	$(GO) run ./perf/cmd/pandacheck soak -fsync always,everysec -duration $(DURATION) -dir "$(DIR)"
 
 # 100 kills under load, and as many recoveries that are killed, for each of fsync=always
 # and everysec: what must be there is, and nothing is half there. perf/crash. Minutes.

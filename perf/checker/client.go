@@ -86,7 +86,7 @@ func (c *client) close() {
 
 // loop talks until the time is over.
 func (c *client) loop() error {
-	for c.run.now() < c.run.config.Duration && !c.run.stopped.Load() {
+	for c.run.now() < c.run.until && !c.run.stopped.Load() {
 		if err := c.turn(); err != nil {
 			return err
 		}

@@ -28,6 +28,12 @@ type Config struct {
 	Slack time.Duration
 	Seed  uint64
 	Log   io.Writer // a line now and then; nil: none
+
+	// Restart ends a server that keeps its data, in order, starts it again, and returns
+	// its address. It is called Restarts times while Run runs, the last time in the end;
+	// each time all keys are read behind it: nothing that was gone is there again. nil: never.
+	Restart  func() (address string, err error)
+	Restarts int // default 1
 }
 
 const (
@@ -52,6 +58,7 @@ func (c Config) withDefaults() Config {
 	c.MemoryMB = fallback(c.MemoryMB, 64)
 	c.Phase = fallback(c.Phase, 10*time.Second)
 	c.Slack = fallback(c.Slack, 200*time.Millisecond)
+	c.Restarts = fallback(c.Restarts, 1)
 	return c
 }
 
@@ -73,6 +80,8 @@ func (c Config) check() error {
 		return fmt.Errorf("%w: depth %d", ErrConfig, c.Depth)
 	case c.Duration <= 0:
 		return fmt.Errorf("%w: no duration", ErrConfig)
+	case c.Restarts < 1:
+		return fmt.Errorf("%w: %d restarts", ErrConfig, c.Restarts)
 	case c.LimitMoves && !c.Evicts:
 		return fmt.Errorf("%w: a limit that moves takes what does not fit, so the server must evict", ErrConfig)
 	}

@@ -4,7 +4,8 @@
 // # Where it sits
 //
 // perf/cmd/pandacheck runs it against a server of perf/peer for as long as asked,
-// and this package's tests do for seconds. It speaks sockets only.
+// and this package's tests do for seconds. It speaks sockets only. Config.Restart starts
+// a server again that keeps its data: what is known goes on, and what was gone stays gone.
 //
 // # Types
 //

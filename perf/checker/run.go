@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,8 +46,12 @@ type Report struct {
 	Crawls  int
 	Dumps   int // lru_crawler metadump, read to the end
 	Dumped  int // lines of them
-	Refusal string
-	Probe   []probe.Sample
+	// Restarts is how often the server was started again, Kept how many values were
+	// there, and right, behind that.
+	Restarts int
+	Kept     int64
+	Refusal  string
+	Probe    []probe.Sample
 }
 
 // run is one check.
@@ -57,7 +62,10 @@ type run struct {
 	flushes flushes
 	shared  []*shared
 	clients []*client
-	script  func(c *client) error // what each client does
+	script  func(c *client) error // what each client does, until the time is over
+	until   time.Duration         // when that is
+
+	nextFlush time.Duration // the operator's
 }
 
 // Run checks a server until the time is over or an answer is wrong, which is the
@@ -77,26 +85,94 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 	return r.do(ctx)
 }
 
-// do runs the script of all clients, with the probe and the operator beside them.
-// The report is never nil.
+// do runs the script of all clients, with the probe and the operator beside them, once
+// or between restarts. The report is never nil.
 func (r *run) do(ctx context.Context) (*Report, error) {
 	report := &Report{}
 	defer context.AfterFunc(ctx, func() { r.stopped.Store(true) })()
 	for i := range r.config.SharedKeys {
 		r.shared = append(r.shared, newShared(i, r.config.Clients))
 	}
-	p, err := probe.Start(r.config.Network, r.config.Address, r.start, probeEvery, "get probe\r\n", "END\r\n")
-	if err != nil {
-		return report, err
+	for i := range r.config.Clients {
+		r.clients = append(r.clients, newClient(r, i))
 	}
-	err = r.talk(report)
+	r.nextFlush = r.config.FlushEvery
+	parts := 1
+	if r.config.Restart != nil {
+		parts = r.config.Restarts
+	}
+	var err error
+	for part := 1; part <= parts && err == nil && !r.stopped.Load(); part++ {
+		r.until = r.config.Duration * time.Duration(part) / time.Duration(parts)
+		if err = r.part(report); err == nil && r.config.Restart != nil {
+			err = r.restart(report)
+		}
+	}
 	report.Elapsed = r.now()
-	samples, probeErr := p.Stop()
-	report.Probe = samples
 	for _, c := range r.clients {
 		report.Counts.add(&c.counts)
 	}
-	return report, errors.Join(err, probeErr, context.Cause(ctx))
+	return report, errors.Join(err, context.Cause(ctx))
+}
+
+// part is one run of the script, and the probe beside it.
+func (r *run) part(report *Report) error {
+	p, err := probe.Start(r.config.Network, r.config.Address, r.start, probeEvery, "get probe\r\n", "END\r\n")
+	if err != nil {
+		return err
+	}
+	err = r.talk(report)
+	samples, probeErr := p.Stop()
+	report.Probe = append(report.Probe, samples...)
+	return errors.Join(err, probeErr)
+}
+
+// restart has the server start again, and reads all keys.
+func (r *run) restart(report *Report) (err error) {
+	if r.config.Address, err = r.config.Restart(); err != nil {
+		return err
+	}
+	report.Restarts++
+	before := int64(0)
+	for _, c := range r.clients {
+		before += c.counts.Hits
+	}
+	err = r.each(func(c *client) error {
+		if err := c.dial(); err != nil {
+			return err
+		}
+		if err := c.overAll(c.gets); err != nil {
+			return err
+		}
+		c.out, c.batch = c.out[:0], c.batch[:0]
+		for _, s := range r.shared {
+			c.sharedRead(s, true)
+		}
+		return c.speak()
+	})
+	for _, c := range r.clients {
+		report.Kept += c.counts.Hits
+	}
+	report.Kept -= before
+	return err
+}
+
+// each has all clients do f, and returns the first error.
+func (r *run) each(f func(*client) error) error {
+	errs := make(chan error, len(r.clients))
+	var all sync.WaitGroup
+	for _, c := range r.clients {
+		all.Go(func() {
+			defer c.close()
+			if err := f(c); err != nil {
+				r.stopped.Store(true)
+				errs <- err
+			}
+		})
+	}
+	all.Wait()
+	close(errs)
+	return <-errs
 }
 
 // probeEvery is the pace of the connection that measures.
@@ -104,28 +180,16 @@ const probeEvery = 5 * time.Millisecond
 
 // talk runs all clients, and the operator beside them.
 func (r *run) talk(report *Report) error {
-	errs := make(chan error, r.config.Clients+1)
-	var all sync.WaitGroup
-	start := func(f func() error) {
-		all.Go(func() {
-			if err := f(); err != nil {
-				r.stopped.Store(true)
-				errs <- err
-			}
-		})
-	}
-	for i := range r.config.Clients {
-		c := newClient(r, i)
-		r.clients = append(r.clients, c)
-		start(func() error {
-			defer c.close()
-			return r.script(c)
-		})
-	}
-	start(func() error { return (&operator{run: r, report: report}).loop() })
-	all.Wait()
-	close(errs)
-	return <-errs
+	operated := make(chan error, 1)
+	go func() {
+		err := (&operator{run: r, report: report}).loop()
+		if err != nil {
+			r.stopped.Store(true)
+		}
+		operated <- err
+	}()
+	err := r.each(r.script)
+	return cmp.Or(err, <-operated)
 }
 
 // interrupt ends the connection in one of the ways that clients do.
@@ -177,6 +241,9 @@ func (r *Report) String() string {
 	if r.Refusal != "" {
 		fmt.Fprintf(&b, " (refused: %s)", r.Refusal)
 	}
+	if r.Restarts > 0 {
+		fmt.Fprintf(&b, "; %d restarts, behind which %d values were there", r.Restarts, r.Kept)
+	}
 	q := probe.Quantiles(r.Probe, 0.5, 0.99, 0.999, 1)
 	fmt.Fprintf(&b, "\nprobe: %d replies, p50 %v, p99 %v, p99.9 %v, slowest %v\n", len(r.Probe), q[0], q[1], q[2], q[3])
 	return b.String()
@@ -202,13 +269,13 @@ func (o *operator) loop() error {
 	}
 	defer c.close()
 	config := &o.run.config
-	nextFlush, pause := config.FlushEvery, min(operatorEvery, config.Duration/30+1)
-	for o.run.now() < config.Duration && !o.run.stopped.Load() {
+	pause := min(operatorEvery, config.Duration/30+1)
+	for o.run.now() < o.run.until && !o.run.stopped.Load() {
 		// An operator does something now and then.
 		time.Sleep(pause/2 + time.Duration(c.random.Int64N(int64(pause))))
 		c.out, c.batch = c.out[:0], c.batch[:0]
-		if config.FlushEvery > 0 && o.run.now() > nextFlush {
-			nextFlush += config.FlushEvery
+		if config.FlushEvery > 0 && o.run.now() > o.run.nextFlush {
+			o.run.nextFlush += config.FlushEvery
 			o.flush()
 		} else {
 			o.turnKnob()

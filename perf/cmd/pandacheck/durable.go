@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
+	"github.com/pandabeardb/panda/perf/checker"
 	"github.com/pandabeardb/panda/perf/crash"
+	"github.com/pandabeardb/panda/perf/peer"
 	"github.com/pandabeardb/panda/perf/restart"
 )
 
@@ -16,6 +19,36 @@ func (s *settings) fsyncs() []string {
 		return strings.Split(s.fsync, ",")
 	}
 	return []string{"always", "everysec"}
+}
+
+// soakAfter is the persist.snapshot_after of a soak, the least there is: snapshots go on
+// all the time.
+const soakAfter = 1 << 20
+
+// soaksThatKeep is the soak of a server that keeps a log, with small memory, and is started
+// again now and then.
+func soaksThatKeep(ctx context.Context, s *settings) (held bool, err error) {
+	for _, fsync := range s.fsyncs() {
+		fmt.Fprintf(s.log, "soak: fsync=%s\n", fsync)
+		folder, err := os.MkdirTemp(s.dir, "pandacheck-soak")
+		if err != nil {
+			return false, err
+		}
+		spec := s.spec(soakMB)
+		spec.Persist = &peer.Persist{Mode: "log", Fsync: fsync, Folder: folder, SnapshotAfter: soakAfter}
+		held, err := s.check(spec, soakFull, func(c checker.Config) (fmt.Stringer, error) {
+			c.Restarts = soakRestarts
+			return soakOf(ctx, s, c)
+		})
+		if !held || err != nil {
+			fmt.Fprintln(s.log, "the data folder, as it is:", folder)
+			return held, err
+		}
+		if err := os.RemoveAll(folder); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // crashes are kills under load, and what comes back.

@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.IntVar(&s.clients, "clients", 0, "connections that own keys; 0: the check's own")
 	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry, snapshot")
 	f.StringVar(&s.dir, "dir", "", "where a memory file or a data folder is made; default: the machine's tmpfs, and the folder of temporary files")
-	f.StringVar(&s.fsync, "fsync", "", "crash: always, everysec or no, or several with commas; default: always,everysec")
+	f.StringVar(&s.fsync, "fsync", "", "crash: always, everysec or no, or several with commas; default: always,everysec. soak: keep a log, with these, one after the other")
 	f.IntVar(&s.rounds, "rounds", 0, "crash: how many; 0: 100, or 10 quick ones")
 	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
 	f.BoolVar(&s.alone, "alone", false, "scale, events, restart: ours only, without memcached beside it")
@@ -140,17 +140,30 @@ func (s *settings) lasts(quick, full time.Duration) time.Duration {
 	return full
 }
 
+const (
+	soakMB   = 64
+	soakFull = 10 * time.Minute
+	// soakRestarts is how often a server that keeps its data is started again.
+	soakRestarts = 5
+)
+
 // soak is ten minutes of mixed load with eviction, expiry, moves, limits that
 // change and large items.
 func soak(ctx context.Context, s *settings) (bool, error) {
-	return s.check(s.spec(64), 10*time.Minute, func(c checker.Config) (fmt.Stringer, error) {
-		c.Evicts, c.LimitMoves, c.FlushEvery = true, true, 17*time.Second
-		report, err := checker.Run(ctx, c)
-		if err == nil && report.Refusal != "" {
-			fmt.Fprintln(s.out, "NOT CHECKED:", report.Refusal)
-		}
-		return report, err
-	})
+	if s.fsync != "" {
+		return soaksThatKeep(ctx, s)
+	}
+	return s.check(s.spec(soakMB), soakFull, func(c checker.Config) (fmt.Stringer, error) { return soakOf(ctx, s, c) })
+}
+
+// soakOf runs it.
+func soakOf(ctx context.Context, s *settings, c checker.Config) (fmt.Stringer, error) {
+	c.Evicts, c.LimitMoves, c.FlushEvery = true, true, 17*time.Second
+	report, err := checker.Run(ctx, c)
+	if err == nil && report.Refusal != "" {
+		fmt.Fprintln(s.out, "NOT CHECKED:", report.Refusal)
+	}
+	return report, err
 }
 
 // exhaust is a server that may not evict, and whose memory is exhausted.
@@ -178,6 +191,19 @@ func (s *settings) check(spec peer.Spec, full time.Duration, run func(checker.Co
 		config.Original = true
 	}
 	fmt.Fprintf(s.log, "%v, seed %d, %v\n", spec.Kind, s.seed, config.Duration)
+	if spec.Persist != nil {
+		config.Restart = func() (string, error) {
+			if err := server.Stop(); err != nil {
+				return "", err
+			}
+			again, err := peer.Start(spec)
+			if err != nil {
+				return "", err
+			}
+			server = again
+			return server.Address, nil
+		}
+	}
 	report, err := run(config)
 	err = errors.Join(err, server.Stop())
 	fmt.Fprint(s.out, report)
