@@ -100,7 +100,8 @@ func (p *blocks) give(list []*block) {
 func (h *half) room(p *blocks, need, large int) *block {
 	if n := len(h.blocks); n > 0 {
 		b := h.blocks[n-1]
-		if cap(b.bytes)-len(b.bytes) >= need && (large == 0 || b.valueBytes+int64(large) <= blockValuesMax) {
+		alone := b.valueBytes > blockValuesMax // a Chunk that large has one record
+		if !alone && cap(b.bytes)-len(b.bytes) >= need && (large == 0 || b.valueBytes+int64(large) <= blockValuesMax) {
 			return b
 		}
 	}
@@ -230,6 +231,9 @@ func (k *Keyspace) Append(e slab.Effect) {
 	if k.slots != nil {
 		s := &k.slots[e.Slot]
 		s.last, s.epoch = e.Seq, epoch
+		if e.Kind == slab.KindTouch {
+			s.touched = e.Seq
+		}
 	}
 }
 

@@ -215,3 +215,61 @@ func TestMissingSnapshot(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// TestLargeThenSmall: what comes behind a large value, in the same epoch, is no part of
+// its Chunk.
+func TestLargeThenSmall(t *testing.T) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeLog, FsyncAlways)
+	s, err := slab.New(slab.Config{LimitBytes: 64 << 20, Shards: 16, Loops: 2, StartMS: testNowMS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, store: s}
+	if r.k, err = Open(c, s); err != nil {
+		t.Fatal(err)
+	}
+	r.set(0, "small", []byte("1"), slab.Spec{})
+	r.set(0, "large", make([]byte, 10<<20), slab.Spec{})
+	r.set(0, "behind", []byte("2"), slab.Spec{})
+	r.set(0, "less large", make([]byte, 100<<10), slab.Spec{})
+	if !r.wait(0) {
+		t.Errorf("the log failed: %v", r.k.Err())
+	}
+	r.close()
+}
+
+// TestTouchIsSeen: a reader of a key whose new expiry is not durable waits, and one of
+// another slot does not.
+func TestTouchIsSeen(t *testing.T) {
+	r := open(t, testConfig(diotest.New(), ModeLog, FsyncAlways))
+	for _, key := range []string{"key", "other"} {
+		r.set(0, key, []byte("x"), slab.Spec{ExpiresAtMS: testNowMS + 1000})
+	}
+	r.wait(0)
+	var waits map[string]uint64
+	err := r.k.onWriter(func() error { // which can make nothing durable meanwhile
+		r.touch(0, "key", testNowMS+100_000)
+		waits = map[string]uint64{"key": r.look(1, "key"), "other": r.look(1, "other")}
+		return nil
+	})
+	if err != nil || waits["key"] == 0 || waits["other"] != 0 {
+		t.Errorf("waits %v, %v", waits, err)
+	}
+	r.wait(0)
+	if wait := r.look(1, "key"); wait != 0 {
+		t.Errorf("a reader waits for %d, and all is durable", wait)
+	}
+	r.close()
+}
+
+// look reads a key, and returns what the reply waits for.
+func (r *rig) look(loop int, key string) uint64 {
+	h := r.store.Handle(loop)
+	k := h.Key(0, []byte(key))
+	l := h.Lock(&k)
+	it, _ := l.Find(testNowMS)
+	r.k.Loop(loop).Observe(k.Slot, it.Stamp())
+	l.Unlock()
+	return r.k.Loop(loop).EndTurn()
+}

@@ -9,7 +9,8 @@ import (
 // slotState is what a slot's effects have come to, where replies wait.
 type slotState struct {
 	last    uint64          // sequence of the last effect; under the shard's lock
-	epoch   effectlog.Epoch // of that; likewise
+	touched uint64          // of the last KindTouch, which leaves the item's stamp; likewise
+	epoch   effectlog.Epoch // of last; likewise
 	durable atomic.Uint64   // sequence up to which all is durable; the writer's
 }
 
@@ -26,8 +27,8 @@ func (k *Keyspace) Loop(i int) *Loop { return &k.loops[i] }
 
 // Observe is told, under the shard's lock, what a request has seen of a key: its
 // item's stamp, or 0 if there is none. If a crash could still take that back, the
-// reply waits: for a key that is there, only if itself was written, for one that is
-// not, if any key of its slot was.
+// reply waits: for a key that is there, only if itself was written, or a key of its slot
+// was given another expiry, for one that is not, if any key of its slot was written.
 func (l *Loop) Observe(slot uint16, stamp uint64) {
 	if l.k.slots == nil {
 		return
@@ -35,7 +36,7 @@ func (l *Loop) Observe(slot uint16, stamp uint64) {
 	s := &l.k.slots[slot]
 	seq := s.last
 	if stamp != 0 {
-		seq = stamp >> slotBits
+		seq = max(stamp>>slotBits, s.touched)
 	}
 	if seq > s.durable.Load() {
 		l.waits = max(l.waits, s.epoch)
@@ -76,6 +77,7 @@ func (l *Loop) Full() (wait uint64, full bool) {
 		return 0, false
 	}
 	l.fulls.Add(1)
+	wait = l.k.epoch.Load() // before the writer is woken: nobody may ever close the next one
 	l.k.wakeWriter()
-	return l.k.epoch.Load(), true
+	return wait, true
 }

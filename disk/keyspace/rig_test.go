@@ -129,7 +129,7 @@ func state(it slab.Item) string {
 func (r *rig) contents() map[string]string {
 	all := map[string]string{}
 	var c slab.Cursor
-	for !r.store.Handle(0).Walk(&c, testNowMS, 1<<20, func(it slab.Item) bool {
+	for !r.store.Handle(0).Walk(&c, r.k.config.NowMS(), 1<<20, func(it slab.Item) bool {
 		all[string(it.Key())] = state(it)
 		return true
 	}) {
