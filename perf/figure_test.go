@@ -88,3 +88,19 @@ func TestDurable(t *testing.T) {
 		t.Errorf("versions %q", r.Versions)
 	}
 }
+
+// fsync=always beside the file system, and the reads beside its writers.
+func TestGroup(t *testing.T) {
+	r := durable(t, "^always/(writers|reads)")
+	for _, f := range r.Figures {
+		if q := f.Ratio().Median; !(q > 0.0001 && q < 1000) || len(f.OursAt) != 1 {
+			t.Errorf("%+v: %g", f, q)
+		}
+	}
+	if len(r.Figures) != 5 && len(r.Skipped) == 0 {
+		t.Errorf("%d figures, want 4 and 1", len(r.Figures))
+	}
+	if len(r.Figures) == 5 && (r.Figures[0].Ratio().Median-r.Figures[1].Ratio().Median > 0.01 || r.Figures[0].Bar != groupBar) {
+		t.Errorf("operations %+v, syncs %+v: not the same ratio", r.Figures[0], r.Figures[1])
+	}
+}
