@@ -73,8 +73,9 @@ type Past struct {
 }
 
 // Restore stores an item as it was, unless the key has one that is not older, or a
-// flush that came later has removed it, or its time is over. It evicts when it must.
-// The errors are Reserve's.
+// flush that came later has removed it. One whose time is over is stored, too, since
+// a touch that follows may have given it another. It evicts when it must. The errors
+// are Reserve's.
 func (h *Handle) Restore(k *Key, p *Past, nowMS int64) error {
 	spec := p.Spec
 	spec.ValueLen, spec.Evictable = len(p.Value), p.Marks&MarkEvictable != 0
@@ -90,16 +91,10 @@ func (h *Handle) Restore(k *Key, p *Past, nowMS int64) error {
 	}
 	l := h.Lock(k)
 	l.sh.sawStamp(p.Stamp)
-	switch {
-	case l.restoreFinds(p.Stamp):
+	if l.restoreFinds(p.Stamp) {
 		l.discard(it)
-	case spec.ExpiresAtMS != 0 && spec.ExpiresAtMS <= nowMS:
-		l.discard(it)
-		l.restoreRemoves()
-	default:
-		if err = l.restore(it, p.Stamp, nowMS); err != nil {
-			h.tally.count(it.group(), countOutOfMemory)
-		}
+	} else if err = l.restore(it, p.Stamp, nowMS); err != nil {
+		h.tally.count(it.group(), countOutOfMemory)
 	}
 	l.Unlock()
 	return err

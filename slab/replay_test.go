@@ -218,7 +218,8 @@ func checkReplayed(t *testing.T, s *Store) {
 	}
 }
 
-// TestRestoreOfWhatIsOver: an item whose time is over is not there, nor what it replaced.
+// TestRestoreOfWhatIsOver: an item whose time is over is not there, nor what it replaced,
+// unless a touch follows.
 func TestRestoreOfWhatIsOver(t *testing.T) {
 	s := newStore(t, Config{LimitBytes: 4 << 20, Loops: 1})
 	h := s.Handle(0)
@@ -234,10 +235,14 @@ func TestRestoreOfWhatIsOver(t *testing.T) {
 	if err := h.Restore(&k, over, testStartMS); err != nil {
 		t.Fatal(err)
 	}
-	if v := get(h, "k", 0); v != nil {
-		t.Errorf("%q is there", v)
+	h.Look(&k, testStartMS, func(Item) { t.Error("it is there") })
+	if err := h.RestoreTouch(&k, stamp(3), testStartMS+1); err != nil {
+		t.Fatal(err)
 	}
-	s.RestoreSequences(nil, 1000)
+	if v := get(h, "k", testStartMS); string(v) != "new" {
+		t.Errorf("%q, and was touched", v)
+	}
+	s.RestoreSequences(nil, 999)
 	set(t, h, "k", []byte("next"), Spec{})
 	l := h.Lock(&k)
 	it, _ := l.Find(testStartMS)

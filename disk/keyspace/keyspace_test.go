@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/dio/diotest"
@@ -272,4 +274,53 @@ func (r *rig) look(loop int, key string) uint64 {
 	r.k.Loop(loop).Observe(k.Slot, it.Stamp())
 	l.Unlock()
 	return r.k.Loop(loop).EndTurn()
+}
+
+// TestFullIsWoken: who is told to wait for an epoch waits for one that gets closed, even
+// if there is nothing to write any more.
+func TestFullIsWoken(t *testing.T) {
+	c := testConfig(diotest.New(), ModeLog, FsyncNo)
+	c.LoopBytes = 1
+	r := open(t, c)
+	for i := range 20_000 { // a mistake showed within 10,000
+		r.set(0, "key", []byte("x"), slab.Spec{})
+		wait, full := r.k.Loop(0).Full()
+		for begun := time.Now(); full && r.k.Released().Load() < wait; runtime.Gosched() {
+			if time.Since(begun) > 10*time.Second {
+				t.Fatalf("round %d: waits for %d, and %d is released", i, wait, r.k.Released().Load())
+			}
+		}
+	}
+	r.close()
+}
+
+// TestTouchedLives: a key whose first expiry has passed by the time of recovery, or of
+// the snapshot, is there when a touch has given it another.
+func TestTouchedLives(t *testing.T) {
+	for _, snapshot := range []bool{false, true} {
+		disk := diotest.New()
+		nowMS := int64(testNowMS)
+		c := testConfig(disk, ModeLog, FsyncAlways)
+		c.NowMS = func() int64 { return nowMS }
+		r := open(t, c)
+		r.set(0, "touched", []byte("x"), slab.Spec{ExpiresAtMS: testNowMS + 1000})
+		r.set(0, "other", []byte("x"), slab.Spec{ExpiresAtMS: testNowMS + 1000})
+		if snapshot {
+			nowMS = testNowMS + 1000 // a loop's clock may be behind the snapshots'
+			if err := r.k.Snapshot(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.touch(0, "touched", testNowMS+100_000)
+		r.wait(0)
+		nowMS = testNowMS + 2000
+		want := r.contents()
+		r.close()
+		r = open(t, c)
+		sameContents(t, r.contents(), want)
+		if len(want) != 1 {
+			t.Errorf("%d keys are there", len(want))
+		}
+		r.close()
+	}
 }

@@ -20,6 +20,10 @@ const (
 	restFor     = 300 * time.Microsecond
 	walkBuckets = 16 // at a time: about 100 items, 20 us
 
+	// everMS is a time at which nothing has expired: an item stays a part of the store
+	// until an effect removes it, and before that a loop whose clock is behind may touch it.
+	everMS = 0
+
 	// watchEvery is how often is looked whether a snapshot is due.
 	watchEvery = time.Second
 )
@@ -229,7 +233,7 @@ func (k *Keyspace) take(rest func(time.Duration) bool) error {
 	if err != nil {
 		return err
 	}
-	walk := walk{k: k, w: w, nowMS: k.config.NowMS()}
+	walk := walk{k: k, w: w}
 	err = walk.run(rest)
 	if err == nil {
 		err = walk.finish()
@@ -290,7 +294,6 @@ func (k *Keyspace) closeSnapshots() error {
 type walk struct {
 	k      *Keyspace
 	w      *snapshot.Writer
-	nowMS  int64
 	half   half // what was collected and is not written
 	items  int64
 	bytes  int64
@@ -304,7 +307,7 @@ type walk struct {
 func (w *walk) run(rest func(time.Duration) bool) error {
 	handle := w.k.store.Handle(0) // a walk uses nothing of it but the store
 	for since := time.Now(); ; {
-		done := handle.Walk(&w.cursor, w.nowMS, walkBuckets, w.add)
+		done := handle.Walk(&w.cursor, everMS, walkBuckets, w.add)
 		w.k.snapshots.doneItems.Store(w.items)
 		if done || w.full() {
 			if err := w.write(); err != nil {

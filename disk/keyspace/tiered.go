@@ -96,7 +96,7 @@ func (w *walk) writeValue(r *effectlog.Record, value []byte) error {
 func (w *walk) lookAgain(t *tiered) (again bool) {
 	handle := w.k.store.Handle(0) // which looks, and changes nothing
 	key := handle.Key(uint16(t.record.DB), t.record.Key)
-	handle.Look(&key, w.nowMS, func(it slab.Item) {
+	handle.Look(&key, everMS, func(it slab.Item) {
 		switch {
 		case it.Stamp() != t.record.Stamp: // newer, and so in the log
 		case it.OnTier():
