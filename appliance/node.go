@@ -40,6 +40,7 @@ type Node struct {
 	passing  atomic.Pointer[passer]
 	memcache *memcache.Server
 	tier     *tier.Tier // nil: none
+	waking   waking
 	net      *netio.Server
 	tls      *certificates
 	addrs    []net.Addr
@@ -113,7 +114,7 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		Loops:        c.Loops,
 		Transport:    n.net.Transport,
 		Listeners:    n.net.Listeners,
-		Wake:         n.net.Wake,
+		Wake:         n.wake,
 		Shutdown:     n.requestShutdown,
 		ClusterNodes: n.clusterNodes(),
 		SetVerbosity: n.setVerbosity,
@@ -170,6 +171,7 @@ func (n *Node) Stop(ctx context.Context) error { return n.end(ctx, n.net.Stop) }
 // end is Stop, and Leave: they differ in what becomes of the listeners.
 func (n *Node) end(ctx context.Context, endLoops func(context.Context) error) error {
 	n.pulse.rest()
+	n.stopWaking()
 	if n.admin != nil {
 		n.admin.Detach()
 	}

@@ -90,6 +90,32 @@ func readersOf(f *config.Flash) int {
 	return min(max(f.Threads*max(f.Depth, 1), flashReaders), flashReadersMax)
 }
 
+// waking guards the loops from being woken when they are gone: a read may end
+// behind the connection that asked for it, and behind its loop.
+type waking struct {
+	lock  sync.RWMutex
+	ended bool
+}
+
+// wake has a loop resume its parked sessions. Any goroutine may call it.
+func (n *Node) wake(loop int) {
+	n.waking.lock.RLock()
+	if !n.waking.ended {
+		n.net.Wake(loop)
+	}
+	n.waking.lock.RUnlock()
+}
+
+// stopWaking comes before the loops' end, if others than loops may wake them. From
+// then on ticks resume who waits.
+func (n *Node) stopWaking() {
+	if n.tier != nil {
+		n.waking.lock.Lock()
+		n.waking.ended = true
+		n.waking.lock.Unlock()
+	}
+}
+
 // closeTier ends it. No loop runs any more, and the store still is.
 func (n *Node) closeTier() error {
 	if n.tier == nil {
