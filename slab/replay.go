@@ -33,14 +33,9 @@ var markBits = [...]struct {
 }
 
 // Marks are the item's marks.
-func (it Item) Marks() (m Marks) {
-	bits := it.bits()
-	for _, b := range &markBits {
-		if bits&b.bit != 0 {
-			m |= b.mark
-		}
-	}
-	return m
+func (it Item) Marks() Marks {
+	bits := it.bits() // the first four are in the same order
+	return Marks(bits/bitEvictable&15 | bits/bitKeyEncoded<<4&uint32(MarkKeyEncoded))
 }
 
 // Stamp is slot sequence << 14 | slot of the item's last change but of its expiry.

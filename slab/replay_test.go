@@ -251,3 +251,25 @@ func TestRestoreOfWhatIsOver(t *testing.T) {
 	}
 	l.Unlock()
 }
+
+// TestMarks: each bit is its own mark.
+func TestMarks(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 4 << 20, Loops: 1})
+	set(t, s.Handle(0), "k", []byte("v"), Spec{})
+	k := s.Handle(0).Key(0, []byte("k"))
+	s.Handle(0).Look(&k, testStartMS, func(it Item) {
+		for all := range 1 << len(markBits) {
+			want := Marks(0)
+			for i, b := range &markBits {
+				it.setIf(b.bit, all>>i&1 != 0)
+				if all>>i&1 != 0 {
+					want |= b.mark
+				}
+			}
+			if got := it.Marks(); got != want {
+				t.Errorf("%b: marks %b", want, got)
+			}
+		}
+		it.clear(bitStale | bitTokenSent | bitFetched | bitKeyEncoded | bitEvictable)
+	})
+}

@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
@@ -29,8 +30,11 @@ type buffer struct {
 	halves [2]half // of the open epoch and, until the writer takes it, of the one before
 	spare  half    // the writer's, empty
 
-	// pending is in bytes: what is here, and what the writer has taken and not written.
-	pending atomic.Int64
+	record effectlog.Record // of the effect that is appended: not made anew each time
+
+	// appended is in bytes, and so is written. A loop reads its own without the lock.
+	appended int64
+	written  atomic.Int64 // the writer's, of that
 
 	touched effectlog.Epoch // the loop's: of the last effect of its turn; 0: none
 	_       [64]byte
@@ -188,10 +192,11 @@ func (b *block) chunk() effectlog.Chunk {
 	return effectlog.Chunk{Pieces: b.pieces, Records: b.records}
 }
 
-// recordOf is an effect's record, without its value.
-func recordOf(e *slab.Effect) effectlog.Record {
+// recordOf makes r an effect's record, without its value.
+func recordOf(r *effectlog.Record, e *slab.Effect) {
 	it := e.Item
-	r := effectlog.Record{Kind: kinds[e.Kind], Stamp: e.Stamp(), DB: uint32(it.DB()), Key: it.Key()}
+	r.Kind, r.Stamp, r.DB, r.Key = kinds[e.Kind], e.Stamp(), uint32(it.DB()), it.Key()
+	r.ExpiryMS, r.CAS, r.Flags, r.Bits = 0, 0, 0, 0
 	switch e.Kind {
 	case slab.KindSet:
 		r.ExpiryMS, r.CAS, r.Flags, r.Bits = it.ExpiresAtMS(), it.ChosenCAS(), it.Flags(), uint32(it.Marks())
@@ -200,7 +205,6 @@ func recordOf(e *slab.Effect) effectlog.Record {
 	case slab.KindMark:
 		r.CAS, r.Bits = it.ChosenCAS(), uint32(it.Marks())
 	}
-	return r
 }
 
 // kinds are the log's numbers of the keyspace's kinds.
@@ -216,18 +220,17 @@ var kinds = [...]effectlog.Kind{
 
 // Append implements slab.EffectLog.
 func (k *Keyspace) Append(e slab.Effect) {
-	r := recordOf(&e)
 	b := &k.buffers[e.Source]
 	b.mu.Lock()
 	epoch := effectlog.Epoch(k.epoch.Load())
-	h := &b.halves[epoch&1]
-	size := h.append(&k.blocks, &r, &e)
+	h, r := &b.halves[epoch&1], &b.record
+	recordOf(r, &e)
+	b.appended += int64(h.append(&k.blocks, r, &e))
 	if k.slots != nil {
 		h.stamps = append(h.stamps, r.Stamp)
 	}
 	b.touched = epoch
 	b.mu.Unlock()
-	b.pending.Add(int64(size))
 	if k.slots != nil {
 		s := &k.slots[e.Slot]
 		s.last, s.epoch = e.Seq, epoch
@@ -251,6 +254,9 @@ func (k *Keyspace) AppendFlush(marks []uint64) {
 func (k *Keyspace) SetState(name string, value []byte) {
 	k.stateMu.Lock()
 	defer k.stateMu.Unlock() // the log's order is the order of calls
+	if before, ok := k.states[name]; !ok || !bytes.Equal(before, value) {
+		k.snapshots.states.Add(1)
+	}
 	k.states[name] = append([]byte(nil), value...)
 	k.appendPlain(&effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
 }
@@ -269,9 +275,16 @@ func (k *Keyspace) appendPlain(r *effectlog.Record) {
 	}
 	b := &k.buffers[len(k.buffers)-1]
 	b.mu.Lock()
-	size := b.halves[k.epoch.Load()&1].appendPlain(&k.blocks, r)
+	b.appended += int64(b.halves[k.epoch.Load()&1].appendPlain(&k.blocks, r))
 	b.mu.Unlock()
-	b.pending.Add(int64(size))
+}
+
+// pending is what is in the buffer, and what the writer has taken and not written, in
+// bytes.
+func (b *buffer) pending() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.appended - b.written.Load()
 }
 
 // take gives the writer the half of an epoch that is closed.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/slab"
 )
 
@@ -130,3 +131,31 @@ func benchmarkRecovery(b *testing.B, snapshot bool) {
 
 func BenchmarkRecoverySnapshot(b *testing.B) { benchmarkRecovery(b, true) }
 func BenchmarkRecoveryLog(b *testing.B)      { benchmarkRecovery(b, false) }
+
+// BenchmarkAppend is what an effect costs its loop.
+func BenchmarkAppend(b *testing.B) {
+	store := newStore(b)
+	defer store.Close()
+	r := &rig{t: b, store: store}
+	k := &Keyspace{config: Config{Mode: ModeLog, Loops: 2}, store: store, buffers: make([]buffer, 3)}
+	k.epoch.Store(1)
+	seen := &lastEffect{}
+	store.LogEffects(seen)
+	r.set(0, "key-000000000001", make([]byte, 64), slab.Spec{Evictable: true})
+	e := seen.effect
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		k.Append(e)
+		if i%1024 == 0 {
+			epoch := effectlog.Epoch(k.epoch.Add(1) - 1)
+			k.buffers[0].take(epoch)
+			k.buffers[0].spare.clear(&k.blocks, store)
+		}
+	}
+}
+
+// lastEffect keeps the last one.
+type lastEffect struct{ effect slab.Effect }
+
+func (l *lastEffect) Append(e slab.Effect) { l.effect = e }
+func (l *lastEffect) AppendFlush([]uint64) {}

@@ -25,6 +25,9 @@ type Loop struct {
 // Loop is loop i's side.
 func (k *Keyspace) Loop(i int) *Loop { return &k.loops[i] }
 
+// pending is the buffer's, for its loop.
+func (l *Loop) pending() int64 { return l.b.appended - l.b.written.Load() }
+
 // Observe is told, under the shard's lock, what a request has seen of a key: its
 // item's stamp, or 0 if there is none. If a crash could still take that back, the
 // reply waits: for a key that is there, only if itself was written, or a key of its slot
@@ -56,7 +59,7 @@ func (l *Loop) EndTurn() (wait uint64) {
 	touched := l.b.touched
 	l.b.touched = 0
 	if l.k.slots == nil {
-		if touched != 0 && l.b.pending.Load() > eagerBytes {
+		if touched != 0 && l.pending() > eagerBytes {
 			l.k.wakeWriter()
 		}
 		return 0
@@ -73,7 +76,7 @@ func (l *Loop) EndTurn() (wait uint64) {
 // Full reports whether the loop has so much that the log has not taken that nothing
 // that changes the keyspace may run, or the disk is full; and the number to wait for.
 func (l *Loop) Full() (wait uint64, full bool) {
-	if l.b.pending.Load() < l.k.config.LoopBytes && !l.k.full.held.Load() {
+	if l.pending() < l.k.config.LoopBytes && !l.k.full.held.Load() {
 		return 0, false
 	}
 	l.fulls.Add(1)

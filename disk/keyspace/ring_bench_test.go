@@ -134,16 +134,15 @@ func BenchmarkAppendBuffers(b *testing.B) {
 			stage := make([]byte, 4<<20)
 			benchmarkAppend(b, loops, func(loop int, record *effectlog.Record) {
 				l := &k.buffers[loop]
-				for l.pending.Load() > loopBytesDefault {
+				for l.appended-l.written.Load() > loopBytesDefault {
 					runtime.Gosched()
 				}
 				l.mu.Lock()
-				size := l.halves[k.epoch.Load()&1].appendPlain(&k.blocks, record)
+				l.appended += int64(l.halves[k.epoch.Load()&1].appendPlain(&k.blocks, record))
 				l.mu.Unlock()
-				l.pending.Add(int64(size))
 			}, func() (n int64) {
 				for i := range k.buffers {
-					n += k.buffers[i].pending.Load()
+					n += k.buffers[i].pending()
 				}
 				return n
 			}, func() {
@@ -153,7 +152,7 @@ func BenchmarkAppendBuffers(b *testing.B) {
 					for _, b := range h.blocks {
 						copy(stage, b.bytes)
 					}
-					k.buffers[i].pending.Add(-h.bytes())
+					k.buffers[i].written.Add(h.bytes())
 					h.clear(&k.blocks, nil)
 				}
 			})

@@ -35,7 +35,8 @@ type snapshots struct {
 	done    chan struct{}
 	running atomic.Bool
 
-	doneItems, ofItems atomic.Int64 // of the one that is running
+	doneItems, ofItems atomic.Int64  // of the one that is running
+	states             atomic.Uint64 // how often a state became another one
 
 	mu        sync.Mutex
 	waiting   chan error // who asked for one that has not begun; nil: nobody
@@ -48,7 +49,7 @@ type snapshots struct {
 	taken     int64
 	failures  int64
 	logBytes  int64  // written to the log when it was taken
-	changed   uint64 // sum of sequences when it was taken
+	changed   uint64 // changes when it was taken
 	hasOldLog bool   // of ModeLog, which the first of ModeSnapshot replaces
 }
 
@@ -94,8 +95,9 @@ func (s *snapshots) remember(k *Keyspace) error {
 	return errors.Join(err, f.Close())
 }
 
-// changes is the number of all effects there ever were.
-func (k *Keyspace) changes() (n uint64) {
+// changes grows with every effect there ever was, flush, and state.
+func (k *Keyspace) changes() uint64 {
+	n := uint64(k.store.Flushes()) + k.snapshots.states.Load()
 	for _, seq := range k.store.Sequences() {
 		n += seq
 	}
@@ -294,7 +296,8 @@ func (k *Keyspace) closeSnapshots() error {
 type walk struct {
 	k      *Keyspace
 	w      *snapshot.Writer
-	half   half // what was collected and is not written
+	record effectlog.Record // of the item that is collected
+	half   half             // what was collected and is not written
 	items  int64
 	bytes  int64
 	cursor slab.Cursor
@@ -333,12 +336,13 @@ func (w *walk) add(it slab.Item) bool {
 	}
 	stamp := it.Stamp()
 	e := slab.Effect{Kind: slab.KindSet, Slot: uint16(stamp & slotMask), Seq: stamp >> slotBits, Item: it}
-	r := recordOf(&e)
+	r := &w.record
+	recordOf(r, &e)
 	if it.OnTier() {
-		w.addTiered(it, &r)
+		w.addTiered(it, r)
 		return true
 	}
-	w.bytes += int64(w.half.append(&w.k.blocks, &r, &e))
+	w.bytes += int64(w.half.append(&w.k.blocks, r, &e))
 	w.items++
 	return true
 }

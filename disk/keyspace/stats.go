@@ -53,7 +53,7 @@ func (k *Keyspace) Stats() Stats {
 	}
 	f := &k.figures
 	for i := range k.buffers {
-		s.PendingBytes += k.buffers[i].pending.Load()
+		s.PendingBytes += k.buffers[i].pending()
 	}
 	for i := range k.loops {
 		s.Fulls += k.loops[i].fulls.Load()

@@ -104,8 +104,9 @@ func (w *walk) lookAgain(t *tiered) (again bool) {
 			t.fetch.Ref = it.TierRef()
 		default:
 			e := slab.Effect{Kind: slab.KindSet, Slot: uint16(t.record.Stamp & slotMask), Seq: t.record.Stamp >> slotBits, Item: it}
-			r := recordOf(&e)
-			w.bytes += int64(w.half.append(&w.k.blocks, &r, &e))
+			r := &w.record
+			recordOf(r, &e)
+			w.bytes += int64(w.half.append(&w.k.blocks, r, &e))
 			w.items++
 		}
 	})

@@ -86,7 +86,7 @@ func (k *Keyspace) step(asked bool) error {
 // idle reports whether no buffer has anything.
 func (k *Keyspace) idle() bool {
 	for i := range k.buffers {
-		if k.buffers[i].pending.Load() > 0 {
+		if k.buffers[i].pending() > 0 {
 			return false
 		}
 	}
@@ -155,7 +155,7 @@ func (b *buffer) wrote(k *Keyspace) {
 	size := b.spare.bytes()
 	b.spare.clear(&k.blocks, k.store)
 	k.logWritten.Add(size)
-	b.pending.Add(-size)
+	b.written.Add(size)
 }
 
 // markDurable notes up to where the slots of the written epoch are durable.
