@@ -40,8 +40,8 @@ type metric struct {
 const crawling = "lru_crawler_"
 
 // memcached are the metrics of prometheus/memcached_exporter, under its names,
-// so that its dashboards and alerts work unchanged. Those of extstore and of
-// the proxy are missing here as there, when a server has neither.
+// so that its dashboards and alerts work unchanged, and three more of extstore. Those
+// of extstore are missing here as there, when a server has none; the proxy's are.
 var memcached = []metric{
 	{"uptime_seconds", counter, general, "uptime", "", "Seconds since the start."},
 	{"time_seconds", gauge, general, "time", "", "The server's clock, in Unix time."},
@@ -66,6 +66,29 @@ var memcached = []metric{
 	{"item_no_memory_total", counter, general, "store_no_memory", "", "Stores that found no memory."},
 	{"direct_reclaims_total", counter, general, "direct_reclaims", "", "Times that a request had to make room itself."},
 	{"malloced_bytes", gauge, totals, "total_malloced", "", "Bytes of memory handed to slab classes."},
+
+	{"extstore_compact_lost_total", counter, general, "extstore_compact_lost", "", "Values that compaction moved in vain."},
+	{"extstore_compact_rescued_total", counter, general, "extstore_compact_rescues", "", "Values that compaction moved."},
+	{"extstore_compact_skipped_total", counter, general, "extstore_compact_skipped", "", "Values that compaction dropped because nobody read them."},
+	{"extstore_pages_allocated_total", counter, general, "extstore_page_allocs", "", "Pages of flash that were opened."},
+	{"extstore_pages_evicted_total", counter, general, "extstore_page_evictions", "", "Pages of flash that were dropped with living values."},
+	{"extstore_pages_reclaimed_total", counter, general, "extstore_page_reclaims", "", "Pages of flash that were emptied."},
+	{"extstore_pages_free", gauge, general, "extstore_pages_free", "", "Pages of flash that are free."},
+	{"extstore_pages_used", gauge, general, "extstore_pages_used", "", "Pages of flash that are not."},
+	{"extstore_objects_evicted_total", counter, general, "extstore_objects_evicted", "", "Values that were dropped with their page."},
+	{"extstore_objects_read_total", counter, general, "extstore_objects_read", "", "Values read from flash."},
+	{"extstore_objects_written_total", counter, general, "extstore_objects_written", "", "Values written to flash."},
+	{"extstore_objects_used", gauge, general, "extstore_objects_used", "", "Values on flash."},
+	{"extstore_bytes_evicted_total", counter, general, "extstore_bytes_evicted", "", "Bytes of values that were dropped with their page."},
+	{"extstore_bytes_written_total", counter, general, "extstore_bytes_written", "", "Bytes written to flash."},
+	{"extstore_bytes_read_total", counter, general, "extstore_bytes_read", "", "Bytes read from flash."},
+	{"extstore_bytes_used", gauge, general, "extstore_bytes_used", "", "Bytes of values on flash."},
+	{"extstore_bytes_limit", gauge, general, "extstore_limit_maxbytes", "", "Bytes of all pages of flash."},
+	{"extstore_bytes_fragmented", gauge, general, "extstore_bytes_fragmented", "", "Bytes of used pages that hold no value: what compaction could win."},
+	{"extstore_io_queue_depth", gauge, general, "extstore_io_queue", "", "Reads of flash that are on their way or wait."},
+	{"extstore_misses_total", counter, general, "miss_from_extstore", "", "Values that were wanted and that flash had no more."},
+	{"extstore_damaged_total", counter, general, "badcrc_from_extstore", "", "Of these, those whose checksum was wrong."},
+	{"extstore_recached_total", counter, general, "recache_from_extstore", "", "Values that went back to memory."},
 
 	{"commands_total", counter, general, "get_hits", "get hit", commandsHelp},
 	{"commands_total", counter, general, "get_misses", "get miss", commandsHelp},
