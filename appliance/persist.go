@@ -159,14 +159,18 @@ func (n *Node) barrier() *atomic.Uint64 {
 // durability is what sessions know of the keyspace.
 func (n *Node) durability() *memcache.Durability {
 	k := n.keyspace
-	if k == nil || !k.Logs() {
+	if k == nil {
 		return nil
 	}
-	return &memcache.Durability{
-		Loop:     func(loop int) memcache.Log { return k.Loop(loop) },
-		Observes: n.config.Persist.Fsync == "always",
+	d := &memcache.Durability{
+		Loop:     func(int) memcache.Log { return nil },
 		SetState: func(state []byte) { k.SetState(memcacheState, state) },
 	}
+	if k.Logs() {
+		d.Loop = func(loop int) memcache.Log { return k.Loop(loop) }
+		d.Observes = n.config.Persist.Fsync == "always"
+	}
+	return d
 }
 
 // memcacheState is the name under which the protocol's state is kept.

@@ -94,6 +94,9 @@ func (s *Store) ReadEffects(r EffectReader) {
 	s.tapped.Store(r != nil || s.log != nil)
 }
 
+// Flushes is how many FlushAlls there were. They are no effects of keys.
+func (s *Store) Flushes() uint32 { return s.flushes.Load() }
+
 // FlushAll makes every item that is in the store now absent, by the sequence of
 // its slot: items stored later are not touched. It is one step for all shards,
 // each of which does its part when it is locked next, or here, if there is a log

@@ -324,3 +324,30 @@ func TestTouchedLives(t *testing.T) {
 		r.close()
 	}
 }
+
+// TestFlushAloneIsKept: the last snapshot has a flush, or a state, though no key was
+// changed since the one before.
+func TestFlushAloneIsKept(t *testing.T) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeSnapshot, FsyncNo)
+	r := open(t, c)
+	r.set(0, "key", []byte("x"), slab.Spec{})
+	if err := r.k.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	r.store.FlushAll()
+	r.close()
+	r = open(t, c)
+	sameContents(t, r.contents(), nil)
+	r.k.SetState("p", []byte("x"))
+	r.close()
+	r = open(t, c)
+	if s := r.k.State("p"); string(s) != "x" {
+		t.Errorf("state %q", s)
+	}
+	r.k.SetState("p", []byte("x"))
+	r.close()
+	if n := r.k.Stats().Snapshot.Taken; n != 0 {
+		t.Errorf("%d snapshots, and nothing has changed", n)
+	}
+}

@@ -34,8 +34,8 @@ func (w *worker) flush(exptime int64) {
 	w.walked()
 	w.server.flush(exptime, w.now)
 	w.flushing = w.server.flushDue(w.now)
+	w.server.keepState()
 	if w.log != nil {
-		w.server.keepState()
 		w.log.ObserveAll()
 	}
 }

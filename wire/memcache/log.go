@@ -23,8 +23,8 @@ type Log interface {
 
 // Durability is what keeps the store, given by the appliance.
 type Durability struct {
-	Loop     func(loop int) Log
-	Observes bool // replies wait for what they tell of: Observe is called
+	Loop     func(loop int) Log // returns nil if nothing is told what commands do
+	Observes bool               // replies wait for what they tell of: Observe is called
 
 	// SetState keeps what State made, in the log's order; nil: nothing is kept.
 	SetState func(state []byte)
@@ -72,14 +72,15 @@ func (s *Server) keepState() {
 	if s.env.Durable == nil || s.env.Durable.SetState == nil {
 		return
 	}
-	var b []byte
-	for name, n := range map[string]int64{stateFlush: s.flushSecond.Load(), stateOldest: s.oldestMS.Load()} {
-		b = append(b, name...)
-		b = append(b, ' ')
-		b = strconv.AppendInt(b, n, 10)
-		b = append(b, '\n')
-	}
-	s.env.Durable.SetState(b)
+	s.keeping.Lock() // two flushes at a time: the last one to be kept is the one that holds
+	defer s.keeping.Unlock()
+	b := appendState(nil, stateFlush, s.flushSecond.Load())
+	s.env.Durable.SetState(appendState(b, stateOldest, s.oldestMS.Load()))
+}
+
+func appendState(b []byte, name string, n int64) []byte {
+	b = append(append(b, name...), ' ')
+	return append(strconv.AppendInt(b, n, 10), '\n')
 }
 
 // KeptState are the fields for Env.Restored of what SetState was given last.

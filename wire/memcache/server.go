@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"math"
+	"sync"
 	"sync/atomic"
 
 	"github.com/puzpuzpuz/xsync/v3"
@@ -26,6 +27,7 @@ type Server struct {
 	verbosity   atomic.Int64
 	flushSecond atomic.Int64  // Unix time that the pending flush_all covers, noFlush without
 	oldestMS    atomic.Int64  // of the last flush_all, for stats settings
+	keeping     sync.Mutex    // see keepState
 	limitBytes  atomic.Int64  // maxbytes, as cache_memlimit changed it
 	crawls      atomic.Uint64 // crawls and dumps that began since the last `stats reset`
 	dumps       atomic.Int64  // that are on their way
