@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -110,5 +111,34 @@ func TestOffKeepsNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(folder); !os.IsNotExist(err) {
 		t.Errorf("there is a folder (%v)", err)
+	}
+}
+
+// TestDurabilityIsShown: each test that docs/durability.md names is there.
+func TestDurabilityIsShown(t *testing.T) {
+	doc, err := os.ReadFile("../docs/durability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([a-z/]+)\\.(Test\\w+)`").FindAllStringSubmatch(string(doc), -1)
+	for _, name := range named {
+		files, err := filepath.Glob("../" + name[1] + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || strings.Contains(string(text), "\nfunc "+name[2]+"(t *testing.T)")
+		}
+		if !found {
+			t.Errorf("%s has no %s", name[1], name[2])
+		}
+	}
+	if len(named) < 30 {
+		t.Errorf("only %d tests are named", len(named))
 	}
 }

@@ -168,6 +168,42 @@ func TestStopOnFullDisk(t *testing.T) {
 	}
 }
 
+// TestLogThatFails: the node ends, says why, and what it had acknowledged is there.
+func TestLogThatFails(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	r, _, address := startNodeProcess(t, "--persist", "log", "--fsync", "always", "--data", data, "--item-max", "2MB")
+	if err := os.Mkdir(filepath.Join(data, "0000000000000002.log"), 0o700); err != nil { // in the place of the next segment
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	value, last := strings.Repeat("v", 1<<20), -1
+	for i, reply := 0, make([]byte, len("STORED\r\n")); i < 300; i++ {
+		fmt.Fprintf(c, "set key%d 0 0 %d\r\n%s\r\n", i, len(value), value)
+		if _, err := io.ReadFull(c, reply); err != nil {
+			break
+		}
+		last = i
+	}
+	if code := r.exit(t); code != 1 || last < 200 || last > 290 {
+		t.Errorf("exit code %d after %d", code, last)
+	}
+	if text := r.stderr.String(); !strings.Contains(text, "the keyspace cannot be kept any more, and the node ends") || !strings.Contains(text, "0000000000000002.log") {
+		t.Errorf("%s", text)
+	}
+	if err := os.Remove(filepath.Join(data, "0000000000000002.log")); err != nil {
+		t.Fatal(err)
+	}
+	n := startKept(t, data, silent, "memcache.item_max", "2MB")
+	defer stop(t, n)
+	if got := answers(t, n, fmt.Sprintf("mg key%d s\r\n", last)); got != fmt.Sprintf("HD s%d\r\n", len(value)) {
+		t.Errorf("key%d: %q", last, got)
+	}
+}
+
 // TestStateDirectory: a relative folder is in what systemd says is the unit's.
 func TestStateDirectory(t *testing.T) {
 	folder := t.TempDir()

@@ -21,8 +21,9 @@ const upgradeLong = `Hand a running node over to a new process, so that no clien
 The node starts the new process with its listening sockets. Once that one serves, the
 old one answers who had connected to it, and ends. When the new one does not come to
 serve, the old one goes on, and this command says why. Flags and config files are read
-anew. The cache begins empty, unless the node has a memory file (-e, --memory-file):
-then its content goes over, and new connections wait until it is there.
+anew. The cache begins empty, unless the node has a memory file (-e, --memory-file) or
+a data folder (persist.mode): then its content goes over, and new connections wait
+until it is there.
 
 Only root and the node's own user may ask. SIGUSR2 does the same without a report.
 
