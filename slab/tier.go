@@ -30,7 +30,7 @@ const (
 
 // TierRules say what goes to a Tier.
 type TierRules struct {
-	LeastBytes int   // of a value
+	LeastBytes int   // of a value; below tierLeast none goes
 	LargeBytes int   // see TierLarge; 0: no value is
 	ShortMS    int64 // see TierShort
 	AgeS       int64 // what was not used for so many seconds goes, whether memory is needed or not; negative: nothing
@@ -49,7 +49,8 @@ const (
 	tierHeadLen   = dbSize // what the tier keeps beside key and value: the database
 	tierWeighs    = tierRefLen
 	_             = uint(bitTier & typeMask)
-	tierHeadsPart = 4 // items whose value is in a tier may have 3/4 of the memory
+	tierLeast     = 64 // a shorter value would save nothing, and numbers must stay where they can be added to
+	tierHeadsPart = 4  // items whose value is in a tier may have 3/4 of the memory
 	// agingChunks and agingBytes are what a tick looks at and moves out because of
 	// its age: half a millisecond, and 160 MB/s.
 	agingChunks = 4096
@@ -122,7 +123,7 @@ func (s *Store) isLost(it Item) bool { return it.has(bitTier) && !s.tiering.tier
 // mayMove reports whether an item's value belongs in the tier rather than nowhere.
 func (s *Store) mayMove(it Item) bool {
 	t := &s.tiering
-	return t.tier != nil && !it.has(bitTier) && it.Evictable() && it.ValueLen() >= t.rules.Load().LeastBytes
+	return t.tier != nil && !it.has(bitTier) && it.Evictable() && it.ValueLen() >= max(tierLeast, t.rules.Load().LeastBytes)
 }
 
 // isAged reports whether an item goes to the tier because of its age.

@@ -220,6 +220,23 @@ func TestHeadsHaveTheirPart(t *testing.T) {
 	}
 }
 
+// Short values stay, whatever the rules say.
+func TestShortValuesStay(t *testing.T) {
+	rules := quietRules
+	rules.LeastBytes, rules.AgeS = 0, 0
+	s, tier := tierStore(t, 4<<20, 1<<30, rules)
+	h := s.Handle(0)
+	for n := range 2 * tierLeast {
+		set(t, h, fmt.Sprint(n), value(1, n), Spec{Evictable: true})
+	}
+	for range 50 { // each looks at a few runs
+		h.Tick(testStartMS)
+	}
+	if tier.sent != tierLeast {
+		t.Errorf("%d went, want %d", tier.sent, tierLeast)
+	}
+}
+
 // What was not used for a while goes, without any need of memory; what is read stays.
 func TestAging(t *testing.T) {
 	rules := quietRules
