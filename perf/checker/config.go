@@ -19,6 +19,7 @@ type Config struct {
 	Depth      int  // requests in one write, at most
 	Evicts     bool // the server evicts: then any read may miss
 	Original   bool // it is memcached, of which the package's oddities are accepted
+	Flash      bool // values are on flash, which append and prepend refuse, as memcached's
 	MemoryMB   int  // its -m, around which the limit moves when LimitMoves
 	LimitMoves bool
 	FlushEvery time.Duration // 0: never

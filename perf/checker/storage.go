@@ -165,7 +165,7 @@ func (c *client) join(e *entry, verb string, before bool) {
 			e.mutate(c.now(at))
 			return nil
 		case notStored:
-			if !c.run.config.Evicts || c.run.config.Original {
+			if !c.run.config.Evicts || c.run.config.Original || c.run.config.Flash {
 				return nil // this is what a failed allocation answers, too: see the package's oddities
 			}
 			return c.miss(e, at)

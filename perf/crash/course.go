@@ -54,11 +54,15 @@ func newCourse(o *Options, folder string) *course {
 func (c *course) now() time.Duration { return time.Since(c.start) }
 
 func (c *course) spec() peer.Spec {
-	return peer.Spec{
+	s := peer.Spec{
 		Kind: peer.Panda, Binary: c.Panda, Threads: threads, MemoryMB: memoryMB, StartLimit: stall,
 		Persist: &peer.Persist{Mode: "log", Fsync: c.Fsync, Folder: c.folder, SnapshotAfter: snapshotAfter},
 		Extra:   []string{"--evictions=false"},
 	}
+	if c.Flash { // which wants evictions; there is room for all, so that there are none
+		s.Persist.FlashMB, s.Extra = flashMB, nil
+	}
+	return s
 }
 
 // stopEvery is how often a round ends by SIGTERM, behind which all must be there that

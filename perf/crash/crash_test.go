@@ -6,6 +6,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,9 +44,11 @@ func options(t *testing.T, fsync string) Options {
 
 // Crashes under load, with recoveries that crash, too: nothing that was promised is missing.
 func TestCrashes(t *testing.T) {
-	for _, fsync := range []string{"always", "everysec"} {
+	for _, fsync := range []string{"always", "everysec", "always and flash"} {
 		t.Run(fsync, func(t *testing.T) {
-			o := options(t, fsync)
+			promise, _, flash := strings.Cut(fsync, " ")
+			o := options(t, promise)
+			o.Flash = flash
 			if testing.Short() {
 				o.Rounds, o.LoadMost = 3, 500*time.Millisecond
 			}

@@ -20,6 +20,7 @@ type Options struct {
 	Rounds int    // crashes; 0: 100
 	Seed   uint64
 	Folder string    // where the data folder is made; empty: the system's for temporary files
+	Flash  bool      // values that were not used for a second are on flash, too
 	Log    io.Writer // progress; nil: none
 
 	// LoadMost is how long a round's load lasts at most; 0: 2.5 s, so that a snapshot is
@@ -39,6 +40,8 @@ const (
 	memoryMB  = 512 // several times what they store
 	// snapshotAfter is the least that can be set: snapshots go on all the time.
 	snapshotAfter = 1 << 20
+	// flashMB holds all of it, too: nothing is dropped.
+	flashMB = 1024
 )
 
 func (o *Options) logf(format string, args ...any) {

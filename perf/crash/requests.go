@@ -14,6 +14,9 @@ const (
 	// partMax is the longest part that append and prepend add, partsMax how many of
 	// them there are.
 	partMax, partsMax = 3000, 6
+	// flashLeast is the shortest value that goes to flash. append and prepend refuse what
+	// is there, as memcached's do, and nobody knows when it is.
+	flashLeast = 512
 	// mortalMax is how many seconds a mortal lives at most.
 	mortalMax = 2
 )
@@ -206,7 +209,7 @@ func (l *client) prepend(e *entry) { l.join("prepend", e, true) }
 
 // join adds a part to a value, before or behind what is there.
 func (l *client) join(verb string, e *entry, before bool) {
-	if e.class == number || len(e.current.parts) > partsMax {
+	if e.class == number || len(e.current.parts) > partsMax || l.Flash && e.current.length() >= flashLeast {
 		return
 	}
 	p := part{l.history.last + 1, l.logUniform(10, partMax)}

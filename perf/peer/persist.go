@@ -9,7 +9,13 @@ type Persist struct {
 	Folder string // that exists
 	// SnapshotAfter is panda's persist.snapshot_after, in bytes; 0: its default.
 	SnapshotAfter int64
+	// FlashMB is the size of panda's file for values that memory has no room for, or that
+	// were not used for a second; it lies beside the folder. 0: none.
+	FlashMB int
 }
+
+// flashFile is the file's name.
+func (p *Persist) flashFile() string { return p.Folder + ".flash" }
 
 // serveArguments are those of panda under its own name, which knows persistence.
 func (s *Spec) serveArguments(address, admin string) []string {
@@ -27,6 +33,9 @@ func (s *Spec) serveArguments(address, admin string) []string {
 	}
 	if p.SnapshotAfter > 0 {
 		a = append(a, "--set", "persist.snapshot_after="+strconv.FormatInt(p.SnapshotAfter, 10)+"B")
+	}
+	if p.FlashMB > 0 {
+		a = append(a, "--set", "flash.files="+p.flashFile()+":"+strconv.Itoa(p.FlashMB)+"MB", "--set", "flash.idle_after=1s")
 	}
 	return append(a, s.Extra...)
 }

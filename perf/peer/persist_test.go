@@ -20,6 +20,11 @@ func TestPersistArguments(t *testing.T) {
 	if got != want {
 		t.Errorf("panda: %q, want %q", got, want)
 	}
+	s.Persist.FlashMB = 7
+	got = strings.Join(s.arguments("1234", "127.0.0.1:99"), " ")
+	if got != want+" --set flash.files=/d.flash:7MB --set flash.idle_after=1s" {
+		t.Errorf("with flash: %q", got)
+	}
 	s = Spec{Kind: Redis, MemoryMB: 100, Persist: &Persist{Mode: "log", Fsync: "everysec", Folder: "/d"}}
 	got = strings.Join(s.arguments("1234", ""), " ")
 	if !strings.HasSuffix(got, "--maxmemory 100mb --enable-debug-command local --dir /d --appendonly yes --appendfsync everysec") {

@@ -20,7 +20,7 @@
 // what the check is worth), -memory MB, -threads N, -scenes EXPR, -alone (scale,
 // events and restart: without memcached), -dir DIR (of the memory file, or of the data
 // folder), -fsync always,everysec,no (crash; soak: with a log and restarts, the duration
-// for each), -rounds N (crash).
+// for each), -flash (both: and a second tier), -rounds N (crash).
 //
 // Exit status 0: all held; 1: something did not; 2: nothing could be checked.
 package main

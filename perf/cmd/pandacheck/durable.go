@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/pandabeardb/panda/perf/checker"
@@ -25,6 +26,9 @@ func (s *settings) fsyncs() []string {
 // all the time.
 const soakAfter = 1 << 20
 
+// soakFlashMB is less than what is stored: pages are dropped and compacted.
+const soakFlashMB = 256
+
 // soaksThatKeep is the soak of a server that keeps a log, with small memory, and is started
 // again now and then.
 func soaksThatKeep(ctx context.Context, s *settings) (held bool, err error) {
@@ -35,9 +39,12 @@ func soaksThatKeep(ctx context.Context, s *settings) (held bool, err error) {
 			return false, err
 		}
 		spec := s.spec(soakMB)
-		spec.Persist = &peer.Persist{Mode: "log", Fsync: fsync, Folder: folder, SnapshotAfter: soakAfter}
+		spec.Persist = &peer.Persist{Mode: "log", Fsync: fsync, Folder: filepath.Join(folder, "data"), SnapshotAfter: soakAfter}
+		if s.flash {
+			spec.Persist.FlashMB = soakFlashMB
+		}
 		held, err := s.check(spec, soakFull, func(c checker.Config) (fmt.Stringer, error) {
-			c.Restarts = soakRestarts
+			c.Restarts, c.Flash = soakRestarts, s.flash
 			return soakOf(ctx, s, c)
 		})
 		if !held || err != nil {
@@ -53,7 +60,7 @@ func soaksThatKeep(ctx context.Context, s *settings) (held bool, err error) {
 
 // crashes are kills under load, and what comes back.
 func crashes(ctx context.Context, s *settings) (bool, error) {
-	o := crash.Options{Panda: s.panda, Rounds: s.rounds, Seed: s.seed, Folder: s.dir, Log: s.log}
+	o := crash.Options{Panda: s.panda, Rounds: s.rounds, Seed: s.seed, Folder: s.dir, Flash: s.flash, Log: s.log}
 	if s.quick && s.rounds == 0 {
 		o.Rounds = 10
 	}

@@ -54,7 +54,7 @@ type settings struct {
 	seed                             uint64
 	threads, memoryMB, clients       int
 	rounds                           int
-	quick, alone                     bool
+	quick, alone, flash              bool
 	out, log                         io.Writer
 }
 
@@ -95,6 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (held boo
 	f.StringVar(&s.scenes, "scenes", "", "events: only those that match this `expression`: index, moves, expiry, snapshot")
 	f.StringVar(&s.dir, "dir", "", "where a memory file or a data folder is made; default: the machine's tmpfs, and the folder of temporary files")
 	f.StringVar(&s.fsync, "fsync", "", "crash: always, everysec or no, or several with commas; default: always,everysec. soak: keep a log, with these, one after the other")
+	f.BoolVar(&s.flash, "flash", false, "crash, and soak with -fsync: a second tier on flash, too")
 	f.IntVar(&s.rounds, "rounds", 0, "crash: how many; 0: 100, or 10 quick ones")
 	f.BoolVar(&s.quick, "quick", false, "seconds, for development")
 	f.BoolVar(&s.alone, "alone", false, "scale, events, restart: ours only, without memcached beside it")
