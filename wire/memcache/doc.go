@@ -19,7 +19,8 @@
 //     counters, and the memory of the command that runs.
 //   - trace, tracer, watcher: what watch shows, see trace.go; connection: what
 //     `stats conns` shows.
-//   - hotKeys: the keys that a loop samples, see hotkeys.go.
+//   - hotKeys: the keys that a loop samples, see hotkeys.go. fetches: values on their way
+//     from the tier on flash, see tier.go.
 //   - row: a command. The table in table.go is the only place that names it.
 //   - packetRow: its opcodes, see binary.go. The commands look up, store and count by
 //     the same functions; only what they read and answer is encoded in another way.
