@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"time"
 
 	"github.com/pandabeardb/panda/disk/dio"
 )
@@ -44,6 +46,22 @@ func (k *Keyspace) openFolder() (base uint64, err error) {
 		return 0, ErrFolder
 	}
 	return base, nil
+}
+
+// raiseBase keeps the folder's base so high that sequencesAhead leads above all sequences
+// that were given out: a crash may take back those since the last snapshot, or what no
+// sync was behind. It is called every watchEvery, in which a slot has no such number.
+func (k *Keyspace) raiseBase() {
+	top := slices.Max(k.store.Sequences())
+	if top < k.base+sequencesAhead/2 {
+		return
+	}
+	if err := k.writeFolder(top); err == nil {
+		k.base = top
+	} else if s := &k.snapshots; time.Since(s.baseSaidAt) >= sayFullEvery {
+		s.baseSaidAt = time.Now()
+		k.note("the folder's base of tokens could not be written", err)
+	}
 }
 
 // writeFolder keeps the base for the next start.

@@ -219,3 +219,67 @@ func TestSpaceWanted(t *testing.T) {
 		t.Errorf("%d wanted, of snapshots of %d", want, s.Bytes)
 	}
 }
+
+// TestCloseOfAFullDisk: once there is room, the end writes the epoch that waited and
+// what came behind it; and so does a snapshot before it is published.
+func TestCloseOfAFullDisk(t *testing.T) {
+	for _, snapshot := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			disk := diotest.New()
+			c := testConfig(disk, ModeLog, FsyncEverySecond)
+			r := open(t, c)
+			disk.SetSpace(used(t, disk) + 1000)
+			value := []byte(strings.Repeat("v", 1000))
+			for i := 0; !r.k.full.held.Load(); i++ {
+				r.set(0, fmt.Sprintf("key-%d", i), value, slab.Spec{})
+				pass(25 * time.Millisecond)
+			}
+			r.set(1, "behind", value, slab.Spec{}) // it was on its way
+			want := r.contents()
+			disk.SetSpace(1 << 30)
+			if snapshot {
+				err := r.k.onWriter(func() error {
+					open := r.k.epoch.Load()
+					if err := r.k.writeAll(); err != nil || r.k.released.Load() < open {
+						t.Errorf("%v, released %d of %d", err, r.k.released.Load(), open)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			r.close()
+			r = open(t, c)
+			if got := r.contents(); len(got) != len(want) || got["behind"] == "" {
+				t.Errorf("%d keys, want %d", len(got), len(want))
+			}
+			r.close()
+		})
+	}
+}
+
+// TestLogFailsInSnapshot: a log that cannot be written when a snapshot asks for it has
+// failed for all, though nothing more is written.
+func TestLogFailsInSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := diotest.New()
+		r := open(t, testConfig(disk, ModeLog, FsyncNo))
+		r.fail = true
+		disk.Before(func(e diotest.Event) error {
+			if strings.HasSuffix(e.Name, ".log") {
+				return errors.New("broken")
+			}
+			return nil
+		})
+		r.set(0, "key", []byte("x"), slab.Spec{})
+		if err := r.k.Snapshot(); err == nil {
+			t.Error("a snapshot is there")
+		}
+		pass(time.Second)
+		if r.k.Err() == nil {
+			t.Error("nobody was told")
+		}
+		r.close()
+	})
+}

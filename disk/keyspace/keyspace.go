@@ -90,7 +90,7 @@ const (
 	snapshotBytesDefault = 64 << 20
 
 	// sequencesAhead is how many effects of one slot a crash may have taken back whose
-	// tokens clients have seen: more than a slot has in a second, by far.
+	// tokens clients have seen: more than a slot has in a second, by far, see raiseBase.
 	sequencesAhead = 1 << 24
 	// sequencesSalvaged is the same when something was lost that had sequences.
 	sequencesSalvaged = 1 << 36
@@ -140,7 +140,7 @@ type Keyspace struct {
 	snapshots snapshots
 	recovery  Recovery
 	ahead     uint64 // how far sequences jump at this start
-	base      uint64 // of sequences, of this start and no other
+	base      uint64 // of sequences, of this start and no other, which the folder has; the snapshots'
 }
 
 // Open recovers what the folder has into a store that is empty, and goes on from

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pandabeardb/panda/disk/dio"
@@ -350,4 +351,29 @@ func TestFlushAloneIsKept(t *testing.T) {
 	if n := r.k.Stats().Snapshot.Taken; n != 0 {
 		t.Errorf("%d snapshots, and nothing has changed", n)
 	}
+}
+
+// TestManyTokensGoOn: though a crash takes more effects of a slot back than a start skips.
+func TestManyTokensGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := diotest.New()
+		c := testConfig(disk, ModeSnapshot, FsyncNo)
+		for range 3 {
+			c.Disk = disk
+			r := open(t, c)
+			for range 4 {
+				r.store.RestoreSequences(nil, sequencesAhead/2+1) // as many effects
+				pass(2 * watchEvery)
+			}
+			last := r.set(0, "key", []byte("x"), slab.Spec{})
+			disk = disk.Crash(diotest.Tears(1)[0])
+			r.close()
+			c.Disk = disk
+			r = open(t, c)
+			if cas := r.set(0, "key", []byte("y"), slab.Spec{}); cas <= last {
+				t.Errorf("token %x behind %x", cas, last)
+			}
+			r.close()
+		}
+	})
 }

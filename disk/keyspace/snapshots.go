@@ -51,6 +51,8 @@ type snapshots struct {
 	logBytes  int64  // written to the log when it was taken
 	changed   uint64 // changes when it was taken
 	hasOldLog bool   // of ModeLog, which the first of ModeSnapshot replaces
+
+	baseSaidAt time.Time // when it was said that the folder's base could not be written
 }
 
 func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
@@ -121,6 +123,7 @@ func (k *Keyspace) runSnapshots() {
 			s.mu.Unlock()
 			answer <- k.snapshot()
 		case <-tick.C:
+			k.raiseBase()
 			if k.snapshotDue() {
 				if err := k.snapshot(); err != nil && !errors.Is(err, ErrClosed) {
 					k.note("a snapshot failed", err)
@@ -259,7 +262,7 @@ func (k *Keyspace) closeEpoch() (effectlog.Epoch, error) {
 	if !k.logs() {
 		return effectlog.Epoch(k.epoch.Add(1) - 1), nil
 	}
-	err := k.onWriter(k.write)
+	err := k.onWriter(k.writeAll)
 	return effectlog.Epoch(k.released.Load()), err
 }
 
@@ -387,7 +390,7 @@ func (w *walk) finish() error {
 	}
 	if k.logs() {
 		err := k.onWriter(func() error {
-			if err := k.write(); err != nil {
+			if err := k.writeAll(); err != nil {
 				return err
 			}
 			return k.sync()

@@ -45,6 +45,7 @@ func (k *Keyspace) run() {
 			err = k.step(false)
 		case request := <-k.requests:
 			request()
+			err = k.Err()
 		case <-k.stop:
 			if err := k.finish(); err != nil {
 				k.fail(err)
@@ -54,6 +55,7 @@ func (k *Keyspace) run() {
 		k.publish()
 		if err != nil {
 			k.fail(err)
+			k.log.Close() // for its goroutine and file; what went wrong is told
 			return
 		}
 	}
@@ -116,6 +118,16 @@ func (k *Keyspace) write() error {
 	k.letGo()
 	k.release(k.writing)
 	return k.syncDue()
+}
+
+// writeAll writes up to the epoch that is open now, also behind one that waits for room.
+func (k *Keyspace) writeAll() error {
+	if k.full.held.Load() {
+		if err := k.write(); err != nil {
+			return err
+		}
+	}
+	return k.write()
 }
 
 // closeOpen closes the epoch that is open, and takes what it has.
@@ -203,7 +215,7 @@ func (k *Keyspace) sync() error {
 
 // finish writes what there is, and closes the log. The loops have stopped.
 func (k *Keyspace) finish() error {
-	err := k.write()
+	err := k.writeAll()
 	if err == nil {
 		err = k.sync()
 	}
@@ -232,11 +244,19 @@ func (k *Keyspace) Err() error {
 	}
 }
 
-// onWriter has the writer's goroutine run f, and waits for it.
+// onWriter has the writer's goroutine run f, and waits for it. A log that fails
+// meanwhile fails as if the writer had found it by itself.
 func (k *Keyspace) onWriter(f func() error) error {
 	result := make(chan error, 1)
+	request := func() {
+		err := f()
+		if errors.Is(err, effectlog.ErrFailed) {
+			k.fail(err)
+		}
+		result <- err
+	}
 	select {
-	case k.requests <- func() { result <- f() }:
+	case k.requests <- request:
 		return <-result
 	case <-k.done:
 		return errors.Join(ErrClosed, k.Err())
