@@ -66,8 +66,8 @@ func TestCrash(t *testing.T) {
 		every, stride int
 		options       Options
 	}{
-		"always": {1, 1, small}, "now and then": {7, 1, small},
-		"overwriting": {2, 3, overwrite}, "a goroutine": {1, 5, beside},
+		"always": {1, 1, small}, "now and then": {7, 2, small},
+		"overwriting": {2, 5, overwrite}, "a goroutine": {1, 7, beside},
 	} {
 		t.Run(name, func(t *testing.T) { crashes(t, kind.every, kind.stride*stride, kind.options) })
 	}

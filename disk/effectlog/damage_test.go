@@ -94,7 +94,7 @@ func TestBitFlips(t *testing.T) {
 // A flipped bit of a log whose writer was interrupted, all of it durable and noted, is
 // noticed as well, or it lies where nothing of the log is: then all is there.
 func TestBitFlipsInterrupted(t *testing.T) {
-	trials := 10_000
+	trials := 3_000
 	if testing.Short() || invariant.On {
 		trials = 500
 	}

@@ -326,7 +326,7 @@ func (r *reader) readSegment(f file) error {
 	switch {
 	case err == errStop:
 		return nil
-	case err == nil && !r.last:
+	case err == nil && !r.last && !r.resync: // else it was told that its end is damaged
 		return r.damage(offset, -1, fmt.Errorf("%w: the segment has no end", ErrGap))
 	}
 	return err
