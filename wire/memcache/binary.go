@@ -114,9 +114,8 @@ func (w *worker) serve(s *session) progress {
 		w.answer(binary.Invalid)
 		return closing
 	}
-	if w.behind(s, row.flags) {
-		w.unread = binary.HeaderLen + int(w.asked.ExtrasLen) + int(w.asked.KeyLen)
-		return full
+	if w.behind(row.flags) {
+		return w.comeAgain(s, binary.HeaderLen+int(w.asked.ExtrasLen)+int(w.asked.KeyLen))
 	}
 	return row.run(w, s, row.command)
 }

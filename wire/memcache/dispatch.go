@@ -26,8 +26,8 @@ func (w *worker) command(s *session, line []byte, n int) progress {
 	if r == nil || r.flags&admin != 0 {
 		return w.newUnknown(s, line)
 	}
-	if w.behind(s, r.flags) {
-		return w.comeAgain()
+	if w.behind(r.flags) {
+		return w.comeAgain(s, w.lineLen)
 	}
 	if r.flags&lines != 0 {
 		w.request.Hold(line)
@@ -47,8 +47,8 @@ func (w *worker) newUnknown(s *session, line []byte) progress {
 	req.Parse(line)
 	w.noteNoreply()
 	if r := w.known(req.Token(0)); r != nil && r.flags&admin != 0 {
-		if w.behind(s, r.flags) {
-			return w.comeAgain()
+		if w.behind(r.flags) {
+			return w.comeAgain(s, w.lineLen)
 		}
 		return r.run(w, s)
 	}
@@ -71,8 +71,8 @@ func (w *worker) oldCommand(s *session, line []byte) progress {
 	switch {
 	case r == nil:
 		return w.oldUnknown(line)
-	case w.behind(s, r.flags):
-		return w.comeAgain()
+	case w.behind(r.flags):
+		return w.comeAgain(s, w.lineLen)
 	case r.flags&lines != 0:
 		w.request.Hold(line)
 		return r.run(w, s)

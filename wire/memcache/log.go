@@ -41,9 +41,8 @@ func (w *worker) observe(l *slab.Locked, it slab.Item, found slab.Lookup) {
 
 // behind reports whether a command has to wait, since the log has not taken what
 // the loop's commands did before. Nothing of it is used up, and it comes again.
-// Datagrams have nobody who would wait; there are few of them at a time.
-func (w *worker) behind(s *session, flags flag) bool {
-	if w.log == nil || flags&changes == 0 || s.conn.datagrams != nil {
+func (w *worker) behind(flags flag) bool {
+	if w.log == nil || flags&changes == 0 {
 		return false
 	}
 	barrier, full := w.log.Full()
@@ -53,9 +52,13 @@ func (w *worker) behind(s *session, flags flag) bool {
 	return full
 }
 
-// comeAgain leaves the whole request unread.
-func (w *worker) comeAgain() progress {
-	w.unread = w.lineLen
+// comeAgain leaves the whole request of n bytes unread. A datagram, for which nobody
+// waits, is lost.
+func (w *worker) comeAgain(s *session, n int) progress {
+	if s.conn.datagrams != nil {
+		return closing
+	}
+	w.unread = n
 	return full
 }
 

@@ -129,6 +129,8 @@ func TestChangesWaitForTheLog(t *testing.T) {
 			}
 		}
 		testComesAgain(t, compat, "get k\r\n")
+		testComesAgain(t, compat, "mg k T100\r\n")
+		testComesAgain(t, compat, "mg n N100 t\r\n")
 		for _, packet := range changePackets {
 			testComesAgain(t, compat, packet)
 		}
@@ -181,4 +183,45 @@ func testComesAgain(t *testing.T, compat Compat, request string) {
 	if got := p.send(request); got != want {
 		t.Errorf("%q: %q, want %q", request, got, want)
 	}
+}
+
+// TestListWaitsForTheLog: the keys of a gat go on when the log has room again.
+func TestListWaitsForTheLog(t *testing.T) {
+	r, log := newLogRig(t, Compat1645)
+	r.dial().want("set k 0 0 1\r\n1\r\n", "STORED\r\n")
+	p := r.dial()
+	request := "gat 100" + strings.Repeat(" k", 3*turnWork) + "\r\n"
+	n, next := p.session.Feed([]byte(request), &p.out)
+	if next != wire.Yield || n == len(request) {
+		t.Fatalf("%d bytes, then %v", n, next)
+	}
+	log.full = true
+	if m, next := p.session.Feed([]byte(request[n:]), &p.out); m != 0 || next != wire.Full || p.out.Barrier != log.open {
+		t.Errorf("%d bytes used, then %v, barrier %d", m, next, p.out.Barrier)
+	}
+	log.full = false
+	for n < len(request) {
+		m, _ := p.session.Feed([]byte(request[n:]), &p.out)
+		n += m
+	}
+	if got := strings.Count(p.drain(), "VALUE"); got != 3*turnWork {
+		t.Errorf("%d values", got)
+	}
+}
+
+// TestDatagramsAreLost: those that change something, while the log is full.
+func TestDatagramsAreLost(t *testing.T) {
+	r, log := newLogRig(t, Compat1645)
+	r.dial().want("set k 0 0 1\r\n1\r\n", "STORED\r\n")
+	c := r.correspond()
+	log.full = true
+	for _, request := range append(changePackets, "set k 0 0 1\r\n2\r\n", "mg k T100\r\n", "get k\r\ngat 100 k k\r\n") {
+		got := c.ask(framed(1, request))
+		if want := strings.Count(request, "get"); len(got) != want {
+			t.Errorf("%q: %q", request, got)
+		}
+	}
+	log.full = false
+	c.want("get k\r\n", "VALUE k 0 1\r\n1\r\nEND\r\n")
+	c.want("set k 0 0 1\r\n2\r\n", "STORED\r\n")
 }

@@ -6,12 +6,15 @@ import (
 )
 
 // metaGet is mg.
-func metaGet(w *worker, _ *session) progress {
+func metaGet(w *worker, s *session) progress {
 	if !w.metaShape(2) {
 		return w.say(replyFormat)
 	}
 	if text, _ := w.metaStart(2, ascii.ErrTooManyFlags); text != "" {
 		return w.say(text)
+	}
+	if (w.flags.HasTTL || w.flags.Vivify) && w.behind(changes) { // not in the table: most of them only read
+		return w.comeAgain(s, w.lineLen)
 	}
 	g := fetch{end: w.badOpaque(2)}
 	g.plan(w)

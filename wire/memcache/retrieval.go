@@ -298,6 +298,9 @@ func (w *worker) pinValue(l *slab.Locked, it slab.Item, n int) {
 // error behind it.
 func (s *session) moreKeys(in []byte) (n int, p progress) {
 	w := s.worker
+	if s.keys.touch && w.behind(changes) { // a list has no end
+		return 0, w.comeAgain(s, 0)
+	}
 	w.unread = 0
 	if line, n := ascii.Line(in); n > 0 {
 		w.lineLen, w.lineCap = n, cap(line)
