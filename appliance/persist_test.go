@@ -2,8 +2,6 @@ package appliance
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,11 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/pandabeardb/panda/disk/keyspace"
 )
 
 // TestUpgradeWithDataFolder: what is kept goes over, and clients wait for it.
@@ -120,51 +113,6 @@ func TestModeSnapshotKeepsTheLast(t *testing.T) {
 	_, address = start()
 	if got, want := talk("tcp", address, "get a b"), "VALUE a 0 1\r\n1\r\nEND\r\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-// fillDisk stores until the disk of a node that keeps its keyspace is full.
-func fillDisk(t *testing.T, n *Node) (stored chan int) {
-	t.Helper()
-	c := dial(t, n.Addrs()[0])
-	value := strings.Repeat("v", 1<<20)
-	stored = make(chan int, 1)
-	go func() { // ends with the connection
-		for i := 0; ; i++ {
-			if _, err := fmt.Fprintf(c, "set key%d 0 0 %d\r\n%s\r\n", i, len(value), value); err != nil {
-				stored <- i
-				return
-			}
-			if _, err := io.ReadFull(c, make([]byte, len("STORED\r\n"))); err != nil {
-				stored <- i
-				return
-			}
-		}
-	}()
-	until(t, "a disk that is full", func() bool { return n.keyspace.Stats().DiskFull })
-	return stored
-}
-
-// TestStopOnFullDisk: a connection that waits for room is not waited for beyond the
-// stop's time, the end is not in order, and what was acknowledged is there.
-func TestStopOnFullDisk(t *testing.T) {
-	folder := mounted(t, "tmpfs", "size=300m")
-	n := startKept(t, folder, silent, "persist.fsync", "always", "persist.snapshot_after", "100GB", "memcache.item_max", "2MB", "memory.limit", "1GB")
-	stored := fillDisk(t, n)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	err := n.Stop(ctx)
-	if !errors.Is(err, ErrPersist) || !errors.Is(err, keyspace.ErrFull) || !strings.Contains(err.Error(), "connections were cut") {
-		t.Errorf("stopped with %v", err)
-	}
-	count := <-stored
-	if err := unix.Mount("none", folder, "tmpfs", unix.MS_REMOUNT, "size=1g"); err != nil {
-		t.Fatal(err)
-	}
-	again := startKept(t, folder, silent, "memcache.item_max", "2MB", "memory.limit", "1GB")
-	defer stop(t, again)
-	if items := again.store.Stats().Items; count < 200 || items != int64(count) {
-		t.Errorf("%d were stored, %d are there", count, items)
 	}
 }
 
