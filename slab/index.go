@@ -423,6 +423,21 @@ func (x *index) start(n uint32, segs []uint32) {
 	x.hint.Store(&table{x.cur.segs, n})
 }
 
+// enlarge makes an empty index one of n buckets, for which it has the segments.
+func (x *index) enlarge(n uint32) {
+	if x.items != 0 || x.old.n != 0 || x.cur.n >= n || len(x.spare)+len(x.cur.segs) < int(n/segBuckets) {
+		return
+	}
+	for _, seg := range x.cur.segs {
+		if seg != x.store.zeroSeg {
+			x.spare = append(x.spare, seg)
+		}
+	}
+	x.cur = x.store.newTable(n)
+	x.setGrow()
+	x.hint.Store(&table{x.cur.segs, n})
+}
+
 func (x *index) setGrow() {
 	x.grow = int(x.cur.n) * bucketSlots * loadNum / loadDen
 }

@@ -7,7 +7,7 @@ import (
 
 // TestPersistOptions: -o says what panda serve's settings say, with their defaults.
 func TestPersistOptions(t *testing.T) {
-	want := Persist{Mode: "off", Fsync: "everysec", Folder: "panda-data", SnapshotEvery: 5 * time.Minute, SnapshotBytes: 64 << 20}
+	want := Persist{Mode: "off", Fsync: "everysec", Folder: "panda-data", SnapshotEvery: 5 * time.Minute, SnapshotBytes: 256 << 20}
 	if got := parse(t, "").Persist; got != want || got.On() {
 		t.Errorf("%+v, want %+v", got, want)
 	}

@@ -86,8 +86,9 @@ const (
 	waitingShare = 16
 	// segmentBytesDefault is half a second of a fast disk.
 	segmentBytesDefault = 256 << 20
-	// snapshotBytesDefault: below it recovery takes a fraction of a second.
-	snapshotBytesDefault = 64 << 20
+	// snapshotBytesDefault is a segment's size: no part of one can be given back, and
+	// recovery from it takes a second or two.
+	snapshotBytesDefault = 256 << 20
 
 	// sequencesAhead is how many effects of one slot a crash may have taken back whose
 	// tokens clients have seen: more than a slot has in a second, by far, see raiseBase.
@@ -235,7 +236,7 @@ func (k *Keyspace) openLog(tail *effectlog.Tail) (err error) {
 	if err = effectlog.Repair(k.disk, ".", tail); err != nil {
 		return err
 	}
-	if k.log, err = effectlog.NewWriter(k.disk, ".", tail, effectlog.Options{SegmentBytes: k.config.SegmentBytes}); err != nil {
+	if k.log, err = effectlog.NewWriter(k.disk, ".", tail, effectlog.Options{SegmentBytes: k.config.SegmentBytes, Overwrite: k.config.Fsync == FsyncAlways}); err != nil {
 		return err
 	}
 	k.durable.Store(k.epoch.Load() - 1)

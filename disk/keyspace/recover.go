@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/disk/snapshot"
 	"github.com/pandabeardb/panda/slab"
@@ -35,6 +36,7 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	r := &k.recovery
 	p := newPlayers(k)
 	defer p.end()
+	defer k.makeSlack()()
 	after, end, err := k.recoverSnapshot(p)
 	if err != nil {
 		return nil, err
@@ -64,6 +66,26 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	k.released.Store(k.epoch.Load() - 1)
 	return tail, nil
 }
+
+// makeSlack raises the memory limit while effects come in another order than they had
+// happened in: what made room for an item may come behind it, in the same batch. What
+// is too much in the end goes by evictions that the log has.
+func (k *Keyspace) makeSlack() (end func()) {
+	limit := k.store.Stats().LimitBytes
+	if k.store.SetLimit(limit+limit/slackShare+slackBytes) != nil {
+		return func() {} // all of the machine's memory is in use, or a file of this size
+	}
+	return func() {
+		if err := k.store.SetLimit(limit); err != nil {
+			panic("BUG: keyspace: the limit of before is refused: " + err.Error())
+		}
+	}
+}
+
+const (
+	slackShare = 16
+	slackBytes = 16 << 20 // two of the longest batches
+)
 
 // markText is what Mark is: the folder's base, which every start makes another one, and
 // the last epoch.
@@ -112,7 +134,14 @@ func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err 
 	if k.config.Salvage != nil {
 		options.Salvage = func(d *snapshot.DamageError) { k.salvage(d) }
 	}
+	size, err := k.sizeOf(name)
+	if err != nil {
+		return 0, 0, err
+	}
 	trailer, err := snapshot.Read(k.disk, name, options, func(b *snapshot.Batch) error {
+		if k.recovery.SnapshotRecords == 0 && len(b.Records) > 0 { // the others will be like these
+			k.store.Expect(size * int64(b.Count) / int64(len(b.Records)))
+		}
 		k.recovery.SnapshotRecords += int64(b.Count)
 		return p.playAll(b.Records, false)
 	})
@@ -123,6 +152,16 @@ func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err 
 	k.store.RestoreSequences(trailer.Seqs, 0)
 	begin := max(header.Begin, trailer.Header.Begin)
 	return begin, max(begin, trailer.End), nil // salvaged, it may be without an end
+}
+
+// sizeOf is a file's size.
+func (k *Keyspace) sizeOf(name string) (int64, error) {
+	f, err := k.disk.Open(name, dio.ReadOnly)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Size()
 }
 
 // salvage tells of damage. Sequences may be among what is lost.
