@@ -283,3 +283,48 @@ func TestLogFailsInSnapshot(t *testing.T) {
 		r.close()
 	})
 }
+
+// TestFullStoreComesBack: what a store that may not evict had, when it was full and many
+// items had come and gone, fits again.
+func TestFullStoreComesBack(t *testing.T) {
+	for _, snapshot := range []bool{false, true} {
+		disk := diotest.New()
+		c := testConfig(disk, ModeLog, FsyncNo)
+		r := open(t, c)
+		next, oldest := 0, 0
+		for range 10 {
+			for r.tryset(next&1, fmt.Sprintf("key-%d", next), make([]byte, 5000)) {
+				next++
+			}
+			if snapshot {
+				if _, err := r.k.StartSnapshot(); err != nil && !errors.Is(err, ErrBusy) {
+					t.Fatal(err)
+				}
+			}
+			for oldest < next-next/10 {
+				r.remove(0, fmt.Sprintf("key-%d", oldest))
+				oldest++
+			}
+		}
+		want := r.contents()
+		r.close()
+		again := open(t, c)
+		sameContents(t, again.contents(), want)
+		again.close()
+	}
+}
+
+// tryset is set, and reports whether there was memory.
+func (r *rig) tryset(loop int, key string, value []byte) bool {
+	h := r.store.Handle(loop)
+	k := h.Key(0, []byte(key))
+	it, err := h.Reserve(&k, slab.Spec{ValueLen: len(value)})
+	if err != nil {
+		return false
+	}
+	it.WriteAt(value, 0)
+	l := h.Lock(&k)
+	cas := l.Put(it, testNowMS)
+	l.Unlock()
+	return cas != 0
+}

@@ -224,14 +224,7 @@ func TestMissingSnapshot(t *testing.T) {
 func TestLargeThenSmall(t *testing.T) {
 	disk := diotest.New()
 	c := testConfig(disk, ModeLog, FsyncAlways)
-	s, err := slab.New(slab.Config{LimitBytes: 64 << 20, Shards: 16, Loops: 2, StartMS: testNowMS})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, store: s}
-	if r.k, err = Open(c, s); err != nil {
-		t.Fatal(err)
-	}
+	r := bigRig(t, c)
 	r.set(0, "small", []byte("1"), slab.Spec{})
 	r.set(0, "large", make([]byte, 10<<20), slab.Spec{})
 	r.set(0, "behind", []byte("2"), slab.Spec{})
@@ -376,4 +369,49 @@ func TestManyTokensGoOn(t *testing.T) {
 			r.close()
 		}
 	})
+}
+
+// TestLargeEpoch: what one loop removes, touches or replaces behind another one's set, in
+// an epoch that is so large that the log has it in several parts.
+func TestLargeEpoch(t *testing.T) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeLog, FsyncEverySecond)
+	r := bigRig(t, c)
+	value := make([]byte, 100<<10)
+	err := r.k.onWriter(func() error { // so that it is one epoch
+		for i := range 200 { // 20 MB a loop
+			key := fmt.Sprintf("key-%d", i)
+			r.set(1, key, value, slab.Spec{ExpiresAtMS: testNowMS + 1000})
+			switch r.set(0, fmt.Sprintf("other-%d", i), value, slab.Spec{}); i % 4 {
+			case 0:
+				r.remove(0, key)
+			case 1:
+				r.touch(0, key, testNowMS+5000)
+			case 2:
+				r.set(0, key, []byte("new"), slab.Spec{})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := r.contents()
+	r.close()
+	again := bigRig(t, c)
+	sameContents(t, again.contents(), want)
+	again.close()
+}
+
+// bigRig is open with a store of 64 MB.
+func bigRig(t *testing.T, c Config) *rig {
+	s, err := slab.New(slab.Config{LimitBytes: 64 << 20, Shards: 16, Loops: 2, StartMS: testNowMS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, store: s}
+	if r.k, err = Open(c, s); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

@@ -48,7 +48,7 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	tail, err := effectlog.Read(k.disk, ".", options, func(b *effectlog.Batch) error {
 		r.LogRecords += int64(b.Count)
 		r.LogBytes += int64(len(b.Records))
-		return p.gather(b.Records)
+		return p.gather(b.Epoch, b.Records)
 	})
 	err = cmp.Or(err, p.play())
 	if err != nil {
@@ -171,7 +171,8 @@ func (k *Keyspace) salvage(damage error) {
 }
 
 const (
-	// gatherBytes of small epochs are played together.
+	// gatherBytes of small epochs are played together. One epoch has no more than what
+	// waits for the log at a time.
 	gatherBytes = 1 << 20
 	// together is how many records' memory is asked for at once.
 	together = 16
@@ -182,7 +183,8 @@ type players struct {
 	k        *Keyspace
 	players  []player
 	wait     sync.WaitGroup
-	gathered []byte
+	gathered []byte          // of whole epochs, but maybe the last one
+	epoch    effectlog.Epoch // which that is
 	states   map[string][]byte
 }
 
@@ -227,18 +229,18 @@ func (p *players) end() {
 	}
 }
 
-// gather plays records, as soon as they are enough.
-func (p *players) gather(records []byte) error {
-	if len(records) >= gatherBytes/4 {
+// gather plays records of an epoch, as soon as they are enough, and only whole epochs: one
+// may come in several parts, each of other loops, and a key that one loop removed behind
+// another one's set must not come back because its removal was played before.
+func (p *players) gather(epoch effectlog.Epoch, records []byte) error {
+	if epoch != p.epoch && len(p.gathered) >= gatherBytes {
 		if err := p.play(); err != nil {
 			return err
 		}
-		return p.playAll(records, true)
 	}
-	if p.gathered = append(p.gathered, records...); len(p.gathered) < gatherBytes {
-		return nil
-	}
-	return p.play()
+	p.epoch = epoch
+	p.gathered = append(p.gathered, records...)
+	return nil
 }
 
 // play plays what was gathered.
