@@ -56,7 +56,7 @@ func persistHint(err error) string {
 		return " (a start needs room for a segment of the log, 256 MB)"
 	case errors.Is(err, syscall.ENOTDIR):
 		return " (it is no folder)"
-	case keyspace.IsDamage(err), errors.Is(err, keyspace.ErrMissing):
+	case keyspace.IsDamage(err):
 		return " (persist.salvage = true begins with what is whole; copy the folder before)"
 	case errors.Is(err, keyspace.ErrFolder):
 		return " (what is it? A folder that is given to panda must be its own, or empty)"

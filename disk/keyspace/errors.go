@@ -18,8 +18,6 @@ var (
 	// ErrHeld: the store that was saved is not what the folder has; one of both was used
 	// without the other since. Open with an empty store.
 	ErrHeld = errors.New("keyspace: the memory that was saved is not the data folder's")
-	// ErrMissing: a snapshot is missing that the log goes on from.
-	ErrMissing = errors.New("keyspace: the log begins later than the newest snapshot ends")
 )
 
 // IsDamage reports whether an error of Open says that a file is damaged.

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/slab"
@@ -79,8 +80,13 @@ func (w *walk) writeTiered() error {
 		}
 		w.tiered = left
 	}
+	if len(w.tiered) > 0 {
+		return errMoving // the next snapshot finds them in another place
+	}
 	return nil
 }
+
+var errMoving = errors.New("keyspace: values move in the tier faster than they are read")
 
 // writeValue writes a record whose value was read.
 func (w *walk) writeValue(r *effectlog.Record, value []byte) error {
