@@ -61,7 +61,7 @@ func (w *worker) missingTokens() progress {
 // and leaves the rest of the line unread for moreKeys; by then it is sure that
 // no overlong key comes.
 func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
-	for {
+	for first := true; ; first = false {
 		key, rest := ascii.Key(list)
 		switch {
 		case len(key) == 0 && !s.keys.any:
@@ -74,7 +74,10 @@ func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 		case len(rest) > 0 && !w.ahead.expects(key):
 			w.foreseeList(list)
 		}
-		got := w.value(key, &s.keys)
+		got := awaited
+		if !first || len(rest) == 0 || !w.askFirst() {
+			got = w.value(key, &s.keys)
+		}
 		stop := working
 		switch {
 		case got == awaited:

@@ -58,10 +58,10 @@ const (
 
 // fetches are a session's.
 type fetches struct {
-	list    [fetchesMax]*fetching // the oldest first
-	count   int
-	awaited *fetching // what a parked session waits for
-	again   bool      // the request that waits has looked its key up
+	list  [fetchesMax]*fetching // the oldest first
+	count int
+	waits bool // the session is parked
+	again bool // the request that waits has looked its key up
 }
 
 // came is called by a worker of the tier.
@@ -113,7 +113,7 @@ func (s *session) dropFetches() {
 		s.worker.forget(f)
 	}
 	clear(x.list[:x.count])
-	x.count, x.awaited, x.again = 0, nil, false
+	x.count, x.waits, x.again = 0, false, false
 }
 
 // abortFetches gives up what a request asked for that is answered by an error.
@@ -124,10 +124,20 @@ func (s *session) abortFetches() {
 	}
 }
 
-// awaits reports whether the session waits for a value that has not come.
+// awaits reports whether the session waits for a value that has not come: for all that
+// it asked for, since these come at about the same time, and are written together.
 func (s *session) awaits() bool {
 	x := s.fetches
-	return x != nil && x.awaited != nil && x.awaited.stage.Load() == fetchAsked
+	if x == nil || !x.waits {
+		return false
+	}
+	for _, f := range x.list[:x.count] {
+		if f.stage.Load() == fetchAsked {
+			return true
+		}
+	}
+	x.waits = false
+	return false
 }
 
 // find is the fetch of an item's version, or -1.
@@ -142,9 +152,6 @@ func (x *fetches) find(version uint64) int {
 
 // remove takes a fetch out of the list.
 func (x *fetches) remove(i int) {
-	if x.list[i] == x.awaited {
-		x.awaited = nil
-	}
 	copy(x.list[i:], x.list[i+1:x.count])
 	x.count--
 	x.list[x.count] = nil
@@ -169,11 +176,7 @@ func tierSize(it slab.Item) int {
 // way, and the request is to be run again; missed: it is gone, and the item with it.
 // The fetch that is returned is the caller's to finish.
 func (w *worker) fetched(l *slab.Locked, it slab.Item) (*fetching, keyFate) {
-	s := w.current
-	if s.fetches == nil {
-		s.fetches = &fetches{}
-	}
-	x := s.fetches
+	x := w.fetches()
 	for {
 		i := x.find(it.Version())
 		if i < 0 {
@@ -182,7 +185,7 @@ func (w *worker) fetched(l *slab.Locked, it slab.Item) (*fetching, keyFate) {
 		}
 		f := x.list[i]
 		if f.stage.Load() == fetchAsked {
-			x.awaited, x.again = f, true
+			x.waits, x.again = true, true
 			return nil, awaited
 		}
 		x.remove(i)
@@ -221,13 +224,44 @@ func (w *worker) lookUp(l *slab.Locked) (slab.Item, bool) {
 	return w.find(l)
 }
 
+// fetches are the session's whose turn it is.
+func (w *worker) fetches() *fetches {
+	s := w.current
+	if s.fetches == nil {
+		s.fetches = &fetches{}
+	}
+	return s.fetches
+}
+
+// askFirst asks for the values of a list's keys before any is answered, so that its
+// reply is written at once. It reports whether there is something to wait for.
+func (w *worker) askFirst() bool {
+	if w.server.env.Tier == nil {
+		return false
+	}
+	w.askAhead()
+	x := w.current.fetches
+	if x == nil {
+		return false
+	}
+	x.waits = true
+	return w.current.awaits()
+}
+
 // askAhead asks for the values of the keys that the input has next.
 func (w *worker) askAhead() {
-	f, x := &w.ahead, w.current.fetches
+	f := &w.ahead
 	left := aheadBytes
-	for i := f.next; i < f.count && x.count < fetchesMax; i++ {
+	for i := f.next; i < f.count; i++ {
 		v, ok := w.handle.OnTier(&f.keys[i], w.now)
-		if !ok || x.find(v.Version) >= 0 {
+		if !ok {
+			continue
+		}
+		x := w.fetches()
+		if x.count == fetchesMax {
+			return
+		}
+		if x.find(v.Version) >= 0 {
 			continue
 		}
 		size := tier.RecordSize(v.HeadLen, len(f.keys[i].Bytes), v.ValueLen)
