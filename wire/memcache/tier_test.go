@@ -9,6 +9,7 @@ import (
 
 	"github.com/pandabeardb/panda/disk/dio/diotest"
 	"github.com/pandabeardb/panda/disk/tier"
+	"github.com/pandabeardb/panda/internal/alloctest"
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
 )
@@ -438,5 +439,42 @@ func TestFlashStats(t *testing.T) {
 	}
 	if got := p.send("stats extstore\r\n"); strings.Count(got, "STAT ") != 4*64 || !bytes.HasSuffix([]byte(got), []byte("STAT 63:free_bucket 0\r\nEND\r\n")) {
 		t.Errorf("%.300q", got)
+	}
+}
+
+// A get of a value on flash allocates nothing, whether it waits or not.
+func TestFlashAllocatesNothing(t *testing.T) {
+	r := newTierRig(t, nil)
+	p := r.dial()
+	for i, n := range []int{300, 50_000} {
+		p.want(fmt.Sprintf("set disk%d 0 0 %d\r\n%s\r\n", i, n, filled('a', n)), "STORED\r\n")
+	}
+	r.out(p)
+	p.want(fmt.Sprintf("set memory 0 0 300\r\n%s\r\n", filled('b', 300)), "STORED\r\n")
+	r.server.Tick(0, r.nowMS)
+	r.disk.Before(nil) // which would allocate
+	for _, in := range []string{"get memory\r\n", "get disk0\r\n", "get disk1\r\n", "get disk0 memory disk1\r\nmg disk0 v\r\n"} {
+		request := []byte(in)
+		alloctest.Zero(t, in, func() {
+			p.out.NowMS = r.nowMS
+			for rest := request; ; {
+				n, next := p.session.Feed(rest, &p.out)
+				rest = rest[n:]
+				if next != wire.Park {
+					break
+				}
+				for p.session.(*session).awaits() {
+					<-r.woken
+				}
+			}
+			for more := true; more; {
+				select {
+				case <-r.woken:
+				default:
+					more = false
+				}
+			}
+			p.out.Advance(p.out.Len())
+		})
 	}
 }
