@@ -183,7 +183,7 @@ func (l *Core) Stop() {
 		switch {
 		case c.flags&lingering != 0:
 			c.deadlineMS = min(c.deadlineMS, now+stopLingerMS)
-		case c.flags&(stalled|barred|queued|closing) == 0:
+		case c.flags&(stalled|barred|queued|closing|waiting) == 0:
 			quiet := now-c.activeMS >= stopLingerMS
 			l.finish(c, wire.ByStop)
 			if quiet && c.discarded == 0 {

@@ -32,6 +32,7 @@ const (
 	kickable                        // the idle timeout applies
 	gone                            // closed
 	parked                          // the session is to be resumed
+	waiting                         // before anything else: it answered Wait
 	inParked                        // among Core.parked, perhaps no longer parked
 	unheard                         // the session has been fed nothing yet
 	cut                             // when all is written it is closed without lingering

@@ -233,6 +233,9 @@ func (l *Core) step(c *Conn, now int64) bool {
 		l.keep(c, c.rest[n:])
 		return l.after(c, next, out)
 	}
+	if c.flags&waiting != 0 {
+		return false
+	}
 	if c.flags&readable == 0 || l.stopping {
 		if l.stopping {
 			l.finish(c, wire.ByStop)
@@ -358,7 +361,7 @@ func (l *Core) cutBody(pieces int) (v [][]byte, body, want int) {
 
 // after does what the session wants. It reports whether c could go on at once.
 func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
-	c.flags &^= hungry | parked | unheard
+	c.flags &^= hungry | parked | waiting | unheard
 	switch next {
 	case wire.More:
 		if len(c.rest) > 0 {
@@ -387,6 +390,15 @@ func (l *Core) after(c *Conn, next wire.Next, out *wire.Out) bool {
 		again := l.after(c, wire.More, out)
 		l.park(c)
 		return again
+	case wire.Wait:
+		if len(c.rest) > 0 {
+			c.flags |= hungry
+			l.settle(c)
+		}
+		c.flags |= waiting
+		l.park(c)
+		l.flush(c, out)
+		return false
 	case wire.Cut:
 		c.flags |= cut
 		fallthrough

@@ -46,7 +46,7 @@ func (l *Core) turnAside(c *Conn, steps int) {
 // resume resumes c's session, at most turnSteps times. It reports whether c's
 // input can be looked at now.
 func (l *Core) resume(c *Conn) bool {
-	if l.stopping {
+	if l.stopping && c.flags&waiting == 0 {
 		l.finish(c, wire.ByStop)
 		return false
 	}
@@ -64,7 +64,7 @@ func (l *Core) resume(c *Conn) bool {
 			return false
 		}
 		if next == wire.More {
-			c.flags &^= parked | hungry
+			c.flags &^= parked | waiting | hungry
 		}
 		if !l.flush(c, out) {
 			return false

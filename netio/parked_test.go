@@ -313,3 +313,66 @@ func (s *teller) Resume(out *wire.Out) wire.Next {
 	}
 	return wire.Park
 }
+
+// waiter is a sleeper in the middle of a request: "wait" is answered when it is
+// resumed and has something to say.
+type waiter struct {
+	sleeper
+	come bool
+}
+
+func (s *waiter) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
+	for n < len(in) {
+		end := bytes.IndexByte(in[n:], '\n')
+		if end < 0 {
+			break
+		}
+		line := string(in[n : n+end])
+		if line == "wait" && !s.come {
+			s.asleep = true
+			return n, wire.Wait
+		}
+		s.come = false
+		out.Buf = append(append(out.Buf, line...), '\n')
+		n += end + 1
+	}
+	return n, wire.More
+}
+
+func (s *waiter) Resume(*wire.Out) wire.Next {
+	if !s.come {
+		return wire.Wait
+	}
+	s.asleep = false
+	return wire.More
+}
+
+// One that waits is not read, and what comes then is answered in order: also the rest
+// of a peer that has ended, and while the loop stops.
+func TestWaiting(t *testing.T) {
+	for _, how := range []string{"", "ended", "stopping"} {
+		l := netiotest.New(t, func(wire.Peer) wire.Session { return &waiter{} }, netiotest.Options{})
+		c := l.Dial()
+		s := c.Session().(*waiter)
+		wantString(t, "reply", c.Request("a\nwait\nb\n"), "a\n")
+		c.Send("c\n")
+		wantInt(t, "unread", c.Unread(), 2)
+		switch how {
+		case "ended":
+			c.CloseWrite()
+		case "stopping":
+			l.Stop()
+		}
+		l.Advance(300 * time.Millisecond)
+		wantString(t, "reply", c.Recv(), "")
+		wantInt(t, how+": closes", s.closes, 0)
+		s.come = true
+		l.Wake()
+		want := "wait\nb\nc\n"
+		if how == "stopping" {
+			want = "wait\nb\n"
+		}
+		wantString(t, how+": replies", c.Recv(), want)
+		wantInt(t, how+": closes", s.closes, map[string]int{"": 0, "ended": 1, "stopping": 1}[how])
+	}
+}

@@ -18,6 +18,9 @@ const (
 	// Park: as More, and the session, which is a Parked, has something to say
 	// that no input brings about: it is resumed as long as it answers Park.
 	Park
+	// Wait: as Park, in the middle of a request: the connection is not read, nor its end
+	// seen, nor is it closed by a stop, until Resume answers something else.
+	Wait
 	// Cut: as Close, at once: what the client still sends is answered by a reset,
 	// even if that overtakes what is in Out.
 	Cut

@@ -80,12 +80,12 @@ func (p *peer) send(in string) string {
 		}
 		p.unread = p.unread[n:]
 		reply += p.drain()
-		p.parked = next == wire.Park
+		p.parked = next == wire.Wait
 		switch next {
 		case wire.Close, wire.Cut:
 			p.close()
 			return reply + "<EOF>"
-		case wire.More, wire.Park:
+		case wire.More, wire.Park, wire.Wait:
 			return reply
 		}
 	}

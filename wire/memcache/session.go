@@ -69,7 +69,7 @@ type session struct {
 func (s *session) Feed(in []byte, out *wire.Out) (int, wire.Next) {
 	w := s.worker
 	if s.awaits() {
-		return 0, wire.Park
+		return 0, wire.Wait
 	}
 	w.trace.fd = s.fd
 	w.beginTurn(s, out)
@@ -115,7 +115,7 @@ func (s *session) run(in []byte) (used int, next wire.Next) {
 		case watching:
 			return len(in), wire.Park
 		case awaiting:
-			return used, wire.Park
+			return used, wire.Wait
 		}
 	}
 	return used, wire.More

@@ -134,7 +134,7 @@ func (p *peer) await(woken chan struct{}) string {
 	for !p.closed {
 		<-woken
 		next := p.session.(wire.Parked).Resume(&p.out)
-		if next == wire.Park {
+		if next == wire.Wait {
 			continue
 		}
 		if next != wire.More {
@@ -247,7 +247,7 @@ func TestFlashReadsOverlap(t *testing.T) {
 	if x := p.session.(*session).fetches; x.count != 12 {
 		t.Errorf("%d values are asked for", x.count)
 	}
-	if n, next := p.session.Feed([]byte("more"), &p.out); n != 0 || next != wire.Park {
+	if n, next := p.session.Feed([]byte("more"), &p.out); n != 0 || next != wire.Wait {
 		t.Errorf("fed while it waits: %d, %v", n, next)
 	}
 	other := r.dial()

@@ -76,7 +76,7 @@ func (w *worker) pipelined() bool {
 func (s *session) Resume(out *wire.Out) wire.Next {
 	if s.state != stateWatch {
 		if s.awaits() {
-			return wire.Park
+			return wire.Wait
 		}
 		return wire.More
 	}
