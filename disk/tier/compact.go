@@ -35,7 +35,7 @@ func (t *Tier) choose() (best *page, dropUnread, ended bool) {
 	if t.closed {
 		return nil, false, true
 	}
-	if t.free > policy.CompactUnder {
+	if t.free > policy.CompactUnder || t.usable() == 0 && t.current[Compacted] == nil { // or there is no place to move to
 		return nil, false, false
 	}
 	limit := int64((1 - float64(t.free)/float64(len(t.pages))) * policy.MaxFrag * float64(t.config.PageSize))
@@ -67,15 +67,16 @@ type compaction struct {
 	memory                 []byte
 	pieces                 [1][]byte
 	rescued, skipped, lost int64
+	refused                bool // a value was not taken, so the page stays
 }
 
-// page moves what is alive in p, and drops it.
+// page moves what is alive in p, and drops it, unless there is no more room.
 func (c *compaction) page(p *page, dropUnread bool) {
 	t := c.t
 	if c.memory == nil {
 		c.memory = dio.Aligned(blocks(scanBytes) + t.config.BufferSize + dio.BlockSize)
 	}
-	c.rescued, c.skipped, c.lost = 0, 0, 0
+	c.rescued, c.skipped, c.lost, c.refused = 0, 0, 0, false
 	version := p.version.Load()
 	w := walker{page: p.id, version: version, used: p.used}
 	for !w.done() {
@@ -94,7 +95,7 @@ func (c *compaction) page(p *page, dropUnread bool) {
 	c.end(p)
 }
 
-// end drops the page, in which nothing is wanted any more.
+// end drops the page, if nothing in it is wanted any more.
 func (c *compaction) end(p *page) {
 	t := c.t
 	t.lock.Lock()
@@ -103,11 +104,13 @@ func (c *compaction) end(p *page) {
 	t.counts.CompactSkipped += c.skipped
 	t.counts.CompactLost += c.lost
 	p.busy = false
-	if p.state == pageClosed {
+	switch {
+	case p.state != pageClosed:
+		t.settle(p)
+	case c.refused && p.objects > 0: // the rest stays until its room is needed
+	default:
 		t.counts.PageReclaims++
 		t.drop(p)
-	} else {
-		t.settle(p)
 	}
 }
 
@@ -125,7 +128,7 @@ func (c *compaction) record(r *Record, ref Ref, dropUnread bool) bool {
 	c.pieces[0] = r.Value
 	target, ok := t.AppendWait(Compacted, r.Head, r.Key, c.pieces[:])
 	if !ok {
-		c.lost++
+		c.refused = true
 		return false
 	}
 	if t.config.Owner.Moved(r.Head, r.Key, ref, target) {

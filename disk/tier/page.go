@@ -66,14 +66,15 @@ func (t *Tier) forget(ref Ref, size int) {
 }
 
 // takePage opens a page for a bucket, if need be after dropping the oldest one; nil: no
-// file takes values, or the pages that could be dropped are being written.
+// file takes values, or the pages that could be dropped are being written, or none is
+// free for what compaction moves.
 func (t *Tier) takePage(bucket Bucket) *page {
 	reserved := 0
 	if bucket != Compacted && len(t.pages) >= reserveFrom && t.config.Owner != nil {
 		reserved = 1
 	}
 	for t.usable() <= reserved {
-		if !t.dropOldest() {
+		if bucket == Compacted || !t.dropOldest() { // what is moved drives out nothing
 			break
 		}
 	}

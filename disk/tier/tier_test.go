@@ -390,6 +390,77 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// What a failed file has is not dropped by compaction, which could move it nowhere.
+func TestFailedFileKeepsValues(t *testing.T) {
+	disk, o := diotest.New(), newOwner()
+	tier := open(t, disk, 8, func(c *Config) {
+		c.Owner, c.Policy = o, Policy{CompactUnder: 2, DropUnder: 2, MaxFrag: 1, DropUnread: true}
+	})
+	value := text(5000, 1)
+	for i := range 36 { // three pages
+		key := fmt.Sprintf("key%02d", i)
+		ref := put(t, tier, Default, key, value)
+		if i%2 == 0 {
+			o.lock.Lock()
+			o.refs[key] = ref
+			o.lock.Unlock()
+		} else {
+			tier.Delete(ref, sizeOf(key, value))
+		}
+	}
+	tier.settled()
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "write" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	for tier.Stats().FilesFailed == 0 {
+		tier.AppendWait(Default, nil, []byte("other"), [][]byte{[]byte(value)})
+	}
+	for range 20 {
+		(&compaction{t: tier}).next()
+	}
+	for i := range 24 { // of the pages that were not being written
+		if key := fmt.Sprintf("key%02d", i); i%2 == 0 {
+			want(t, tier, o.refs[key], key, value)
+		}
+	}
+}
+
+// A page whose values find no more room keeps the rest.
+func TestCompactionWithoutRoom(t *testing.T) {
+	disk, o := diotest.New(), newOwner()
+	tier := open(t, disk, 3, func(c *Config) { c.Owner = o })
+	value := text(5000, 1)
+	all := 0
+	for i := range 24 { // two pages
+		key := fmt.Sprintf("key%02d", i)
+		ref := put(t, tier, Default, key, value)
+		o.lock.Lock()
+		o.refs[key] = ref
+		o.lock.Unlock()
+		all++
+	}
+	put(t, tier, Compacted, "other", value) // the last page
+	for range 9 {
+		put(t, tier, Compacted, "other", value)
+	}
+	tier.settled()
+	tier.SetPolicy(Policy{CompactUnder: 3, MaxFrag: 2})
+	for range 10 {
+		(&compaction{t: tier}).next()
+		tier.settled()
+	}
+	for i := range all {
+		key := fmt.Sprintf("key%02d", i)
+		o.lock.Lock()
+		ref := o.refs[key]
+		o.lock.Unlock()
+		want(t, tier, ref, key, value)
+	}
+}
+
 // With every file broken nothing is taken, what can be read is, and nothing waits.
 func TestAllFilesFail(t *testing.T) {
 	disk := diotest.New()
