@@ -103,6 +103,7 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		Tick:         n.tick,
 		Log:          n.log,
 		Barrier:      n.barrier(),
+		BeganToWait:  n.beganToWait, // never without a barrier
 	})
 	if err != nil {
 		return err

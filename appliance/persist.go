@@ -156,6 +156,9 @@ func (n *Node) barrier() *atomic.Uint64 {
 	return n.keyspace.Released()
 }
 
+// beganToWait is called by a loop behind a batch of events whose replies wait.
+func (n *Node) beganToWait(loop int) { n.keyspace.Loop(loop).EndBatch() }
+
 // durability is what sessions know of the keyspace.
 func (n *Node) durability() *memcache.Durability {
 	k := n.keyspace

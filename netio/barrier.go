@@ -40,7 +40,19 @@ func (l *Core) bar(c *Conn, out *wire.Out) bool {
 	}
 	c.flags |= barred
 	l.barred = append(l.barred, c)
+	if !l.barBegan {
+		l.barBegan = true
+		l.host.Ready()
+	}
 	return true
+}
+
+// BeganToWait reports whether a connection began to wait for the barrier since it was
+// last asked. Behind a batch of events it is the moment to make the number grow: all
+// of the batch's replies wait for the same.
+func (l *Core) BeganToWait() (began bool) {
+	began, l.barBegan = l.barBegan, false
+	return began
 }
 
 // passed reports whether the barrier has come to number.

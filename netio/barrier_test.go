@@ -56,6 +56,30 @@ func TestReplyWaitsForTheBarrier(t *testing.T) {
 	wantString(t, "at 100", c.Recv(), "after 6\n")
 }
 
+// TestBeganToWait: it is told once for all that began since.
+func TestBeganToWait(t *testing.T) {
+	l, _ := newBarred(t, 0, netiotest.Options{})
+	a, b := l.Dial(), l.Dial()
+	want := func(when string, want bool) {
+		t.Helper()
+		if got := l.Core.BeganToWait(); got != want {
+			t.Errorf("%s: %v", when, got)
+		}
+	}
+	want("at first", false)
+	a.Request("echo a\n")
+	want("without a number", false)
+	a.Request("after 1\n")
+	b.Request("after 2\n")
+	want("two have begun", true)
+	want("again", false)
+	l.Pass(1)
+	want("one goes on", false)
+	l.Pass(2)
+	a.Request("after 2\n")
+	want("of a number that was passed", false)
+}
+
 // TestBarrierWithoutOutput: a session that can take no byte until the log has
 // taken what is there is fed the same bytes again.
 func TestBarrierWithoutOutput(t *testing.T) {

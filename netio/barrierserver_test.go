@@ -24,6 +24,7 @@ type journal struct {
 	appended atomic.Uint64
 	durable  atomic.Uint64
 	more     chan struct{} // something was appended
+	late     bool          // append wakes nobody
 }
 
 func newJournal() *journal { return &journal{more: make(chan struct{}, 1)} }
@@ -31,11 +32,18 @@ func newJournal() *journal { return &journal{more: make(chan struct{}, 1)} }
 // append returns the number of what it appends.
 func (j *journal) append() uint64 {
 	n := j.appended.Add(1)
+	if !j.late {
+		j.wake()
+	}
+	return n
+}
+
+// wake has the writer look.
+func (j *journal) wake() {
 	select {
 	case j.more <- struct{}{}:
 	default:
 	}
-	return n
 }
 
 // sync makes all that was appended durable, and says so to s.
@@ -119,7 +127,8 @@ func TestBarrierOnSockets(t *testing.T) {
 
 func barrierOnSockets(t *testing.T, encrypted int) {
 	j := newJournal()
-	s, secure, plain := serveTLS(t, netio.Config{Barrier: &j.durable, TickEvery: time.Hour}, j.open)
+	j.late = true // only behind a batch
+	s, secure, plain := serveTLS(t, netio.Config{Barrier: &j.durable, TickEvery: time.Hour, BeganToWait: func(int) { j.wake() }}, j.open)
 	end := make(chan struct{})
 	var writer, clients sync.WaitGroup
 	writer.Go(func() { j.writer(s, end) })

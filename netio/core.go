@@ -96,6 +96,7 @@ type Core struct {
 	running  []*Conn // ready's other half, while it runs
 	parked   []*Conn // those that Resume looks after, and some that are no longer parked
 	barred   []*Conn // those that Passed looks after, and some that are gone
+	barBegan bool    // see BeganToWait
 	passing  []*Conn // barred's other half, while Passed runs
 	passMore bool    // RunReady goes on with Passed
 	idleScan int     // where in conns the next tick looks

@@ -108,6 +108,13 @@ func (l *loop) ready() {
 	if l.acceptWaits {
 		l.acceptAll()
 	}
+	began := l.core.BeganToWait()
+	if l.tls != nil {
+		began = l.tls.Core.BeganToWait() || began
+	}
+	if began && l.server.config.BeganToWait != nil {
+		l.server.config.BeganToWait(l.id)
+	}
 }
 
 // add takes over a connection.

@@ -28,6 +28,7 @@ type Config struct {
 	TickEvery    time.Duration               // 0: 100 ms
 	Tick         func(loop int, nowMS int64) // on the loop's goroutine; may be nil
 	Barrier      *atomic.Uint64              // what replies wait for, of streams; see Passed; nil: nothing ever waits
+	BeganToWait  func(loop int)              // behind a batch of events in which connections began to wait for Barrier; on the loop's goroutine; may be nil
 	Clock        Clock                       // nil: the system's
 	Log          *slog.Logger                // nil: none
 }

@@ -20,6 +20,7 @@ type Loop struct {
 	b     *buffer
 	waits effectlog.Epoch // for what was seen in this turn and is not durable
 	fulls atomic.Int64    // how often it was full
+	wants bool            // a turn's replies wait, and the writer was not woken for them
 }
 
 // Loop is loop i's side.
@@ -69,8 +70,18 @@ func (l *Loop) EndTurn() (wait uint64) {
 	if waits <= l.k.released.Load() {
 		return 0
 	}
-	l.k.wakeWriter()
+	l.wants = true
 	return waits
+}
+
+// EndBatch wakes the writer for the turns that ended since the last call: behind a batch
+// of events, so that what they did is one group. If it is not called, the writer comes
+// by itself within writeEvery.
+func (l *Loop) EndBatch() {
+	if l.wants {
+		l.wants = false
+		l.k.wakeWriter()
+	}
 }
 
 // Full reports whether the loop has so much that the log has not taken that nothing

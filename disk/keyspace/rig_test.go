@@ -71,6 +71,7 @@ func (r *rig) wait(loop int) bool {
 		return true
 	}
 	wait := r.k.Loop(loop).EndTurn()
+	r.k.Loop(loop).EndBatch()
 	for r.k.Released().Load() < wait {
 		select {
 		case <-r.k.Failed():

@@ -55,6 +55,7 @@ func TestStats(t *testing.T) {
 	g := gateAt(disk, "sync")
 	r.set(0, "key", bytes.Repeat([]byte("v"), 1000), slab.Spec{})
 	waits := r.k.Loop(0).EndTurn()
+	r.k.Loop(0).EndBatch()
 	<-g.reached
 	during := r.k.Stats()
 	if during.UndurableFor <= 0 || during.PendingBytes < 1000 || during.UndurableEpochs != waits-r.k.Released().Load() {
