@@ -185,7 +185,11 @@ func (w *worker) valueTouch(key []byte, k *keys) keyFate {
 		l := w.handle.Lock(hk)
 		it, found := w.lookUp(&l)
 		if found && it.OnTier() {
-			return w.touchFetched(hk, &l, it, key, k)
+			if got, again := w.touchFetched(hk, &l, it, key, k, room); !again {
+				return got
+			}
+			room = w.handle.MakeRoom() == nil
+			continue
 		}
 		if !found {
 			l.Unlock()
@@ -206,9 +210,9 @@ func (w *worker) valueTouch(key []byte, k *keys) keyFate {
 	}
 }
 
-// touchFetched is valueTouch of an item whose value is in the tier. It unlocks. If
-// there is no memory for a new expiry, the old one stays.
-func (w *worker) touchFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []byte, k *keys) keyFate {
+// touchFetched is valueTouch of an item whose value is in the tier. It unlocks. again:
+// there is no memory for a new expiry, and there may be room; without, the old one stays.
+func (w *worker) touchFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []byte, k *keys, room bool) (got keyFate, again bool) {
 	f, got := w.fetched(l, it)
 	if got != hit {
 		l.Unlock()
@@ -217,9 +221,14 @@ func (w *worker) touchFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []
 		} else {
 			w.count(touchMisses)
 		}
-		return got
+		return got, false
 	}
-	it, _ = l.Touch(it, k.expiresAtMS)
+	it, ok := l.Touch(it, k.expiresAtMS)
+	if !ok && room {
+		l.Unlock()
+		w.addFetch(w.fetches(), f)
+		return missed, true
+	}
 	l.Accessed(it, w.now)
 	w.countItem(it, touchHits)
 	p := w.planRefill(l, it, f)
@@ -230,7 +239,7 @@ func (w *worker) touchFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []
 	}
 	l.Unlock()
 	w.refillDone(hk, &p)
-	return hit
+	return hit, false
 }
 
 // appendItem answers with a locked item: VALUE line, value, end of line.

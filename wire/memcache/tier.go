@@ -20,7 +20,7 @@ import (
 // what happened to the key meanwhile is seen: a fetch is known by its item's version.
 const (
 	// fetchesMax is how many values a session asks for at a time, and aheadBytes of
-	// how many bytes those may be that are not waited for yet, unless it is one.
+	// how many bytes these may be, unless it is one.
 	fetchesMax = foresightMax
 	aheadBytes = 256 << 10
 	// spareMax is how many fetches a loop keeps for the next ones: 300 bytes each.
@@ -150,6 +150,14 @@ func (x *fetches) find(version uint64) int {
 	return -1
 }
 
+// bytes is how many are asked for.
+func (x *fetches) bytes() (n int) {
+	for _, f := range x.list[:x.count] {
+		n += f.read.Size
+	}
+	return n
+}
+
 // remove takes a fetch out of the list.
 func (x *fetches) remove(i int) {
 	copy(x.list[i:], x.list[i+1:x.count])
@@ -252,7 +260,10 @@ func (w *worker) askFirst() bool {
 func (w *worker) askAhead() {
 	f := &w.ahead
 	left := aheadBytes
-	for i := f.next; i < f.count; i++ {
+	if x := w.current.fetches; x != nil {
+		left -= x.bytes()
+	}
+	for i := f.next; i < f.count && left > 0; i++ {
 		v, ok := w.handle.OnTier(&f.keys[i], w.now)
 		if !ok {
 			continue
@@ -265,7 +276,7 @@ func (w *worker) askAhead() {
 			continue
 		}
 		size := tier.RecordSize(v.HeadLen, len(f.keys[i].Bytes), v.ValueLen)
-		if size > left && left < aheadBytes {
+		if size > left && x.count > 0 {
 			return
 		}
 		left -= size

@@ -148,6 +148,16 @@ func (p *peer) await(woken chan struct{}) string {
 	return reply
 }
 
+// await1 is await up to the next value that is waited for.
+func (p *peer) await1(woken chan struct{}) string {
+	for {
+		<-woken
+		if p.session.(wire.Parked).Resume(&p.out) == wire.More {
+			return p.send("")
+		}
+	}
+}
+
 // ask sends what has to wait, and returns all that is answered.
 func (p *peer) ask(in string, woken chan struct{}) string {
 	reply := p.send(in)
@@ -476,5 +486,63 @@ func TestFlashAllocatesNothing(t *testing.T) {
 			}
 			p.out.Advance(p.out.Len())
 		})
+	}
+}
+
+// A list of large values has no more of them asked for than their bytes may be.
+func TestFlashAheadBytes(t *testing.T) {
+	r := newTierRig(t, nil)
+	p := r.dial()
+	in, want := "get", ""
+	const n, count = 100_000, 12
+	for i := range count {
+		v := filled(byte('a'+i), n)
+		p.want(fmt.Sprintf("set large%d 0 0 %d\r\n%s\r\n", i, n, v), "STORED\r\n")
+		r.server.Tick(0, r.nowMS)
+		in += fmt.Sprintf(" large%d", i)
+		want += fmt.Sprintf("VALUE large%d 0 %d\r\n%s\r\n", i, n, v)
+	}
+	r.out(p)
+	reply, most := p.send(in+"\r\n"), 0
+	for p.parked {
+		x := p.session.(*session).fetches
+		most = max(most, x.bytes())
+		reply += p.await1(r.woken)
+	}
+	if reply != want+"END\r\n" {
+		t.Errorf("the reply has %d bytes of %d", len(reply), len(want)+5)
+	}
+	if most > aheadBytes+n || most < 2*n {
+		t.Errorf("%d bytes are asked for", most)
+	}
+}
+
+// A gat of a value on flash gives it the new expiry, though no memory is free for it.
+func TestFlashTouchesInFullMemory(t *testing.T) {
+	r := newTierRig(t, nil)
+	p := r.dial()
+	value := filled('v', 1011) // fills its chunk: there is no room for an expiry
+	for i := range 20_000 {    // SetLimit wants a megabyte to be used
+		p.want(fmt.Sprintf("set key%05d 0 0 %d\r\n%s\r\n", i, len(value), value), "STORED\r\n")
+		if i%100 == 0 {
+			r.server.Tick(0, r.nowMS)
+		}
+	}
+	if err := r.store.SetLimit(r.store.Stats().UsedBytes - 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	touched := 0
+	for i := 19_000; i < 19_010; i++ {
+		got := p.ask(fmt.Sprintf("gat 100 key%05d\r\n", i), r.woken)
+		if got == "END\r\n" { // it went to make room
+			continue
+		}
+		if touched++; len(got) < len(value) {
+			t.Fatalf("gat: %.100q", got)
+		}
+		p.want(fmt.Sprintf("mg key%05d t\r\n", i), "HD t100\r\n")
+	}
+	if touched == 0 {
+		t.Error("all is gone")
 	}
 }
