@@ -37,7 +37,7 @@ func sample(epoch Epoch, i int) Record {
 	}
 	switch r.Kind {
 	case KindSet, KindState:
-		r.Value = bytes.Repeat([]byte{byte('a' + epoch%26)}, (int(epoch)*977+i*131)%3000)
+		r.Value = bytes.Repeat([]byte{byte('a' + epoch%26)}, (int(epoch%3000)*977+i*131)%3000)
 	case KindFlushAll:
 		for slot := range 1 + i%9 {
 			r.Value = AppendMark(r.Value, uint64(epoch)<<14|uint64(slot*7))
