@@ -114,6 +114,7 @@ func (l *Locked) restore(it Item, stamp uint64, nowMS int64) error {
 	it.setAccessed(l.h.s.seconds(nowMS))
 	if l.slot != nil {
 		old := l.found()
+		l.h.s.releaseTier(old)
 		sh.forget(&l.h.tally, old)
 		l.discard(old)
 		*l.slot = *l.slot&^refMask | uint64(it.ref())
@@ -135,6 +136,7 @@ func (l *Locked) restoreRemoves() {
 	}
 	it := l.found()
 	l.sh.index.remove(l.k.Hash, l.slot)
+	l.h.s.releaseTier(it)
 	l.sh.forget(&l.h.tally, it)
 	l.slot = nil
 	l.discard(it)
@@ -156,9 +158,12 @@ func (h *Handle) RestoreDelete(k *Key, stamp uint64) {
 	l.Unlock()
 }
 
+// touchTries is how often RestoreTouch makes room: others that restore may take it.
+const touchTries = 16
+
 // RestoreTouch gives the key's item another expiry (0: never) if the item is older than stamp.
 func (h *Handle) RestoreTouch(k *Key, stamp uint64, expiresAtMS int64) error {
-	for room := true; ; room = false {
+	for tries := 0; ; tries++ {
 		l := h.Lock(k)
 		l.sh.sawStamp(stamp)
 		if l.restoreFinds(stamp) || l.slot == nil {
@@ -170,7 +175,7 @@ func (h *Handle) RestoreTouch(k *Key, stamp uint64, expiresAtMS int64) error {
 		if ok {
 			return nil
 		}
-		if !room {
+		if tries == touchTries {
 			return ErrNoMemory
 		}
 		if err := h.MakeRoom(); err != nil {

@@ -329,6 +329,37 @@ func TestRefill(t *testing.T) {
 	checkEmpty(t, s)
 }
 
+// A value in the tier whose item recovery replaces or removes is not wanted any more.
+func TestRestoreReleases(t *testing.T) {
+	rules := quietRules
+	rules.AgeS = 0
+	s, tier := tierStore(t, 4<<20, 1<<30, rules)
+	h := s.Handle(0)
+	value := bytes.Repeat([]byte("v"), 1000)
+	for i, again := range []func(k *Key, stamp uint64) error{
+		func(k *Key, stamp uint64) error {
+			return h.Restore(k, &Past{Stamp: stamp, Value: []byte("short"), Marks: MarkEvictable}, 0)
+		},
+		func(k *Key, stamp uint64) error { h.RestoreDelete(k, stamp); return nil },
+	} {
+		k := h.Key(0, []byte(fmt.Sprintf("key%d", i)))
+		past := Past{Stamp: 1<<slotBits | uint64(k.Slot), Value: value, Marks: MarkEvictable}
+		if err := h.Restore(&k, &past, 0); err != nil {
+			t.Fatal(err)
+		}
+		h.Tick(1000)
+		if tier.count() != 1 {
+			t.Fatalf("%d: %d values are in the tier", i, tier.count())
+		}
+		if err := again(&k, past.Stamp+1<<slotBits); err != nil {
+			t.Fatal(err)
+		}
+		if tier.count() != 0 {
+			t.Errorf("%d: the tier keeps the value", i)
+		}
+	}
+}
+
 // What the tier dropped is a miss, once.
 func TestLost(t *testing.T) {
 	rules := quietRules
