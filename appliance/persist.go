@@ -208,4 +208,4 @@ func (n *Node) closeKeyspace() error {
 }
 
 // exclusive reports whether the node has something that only one process can have.
-func exclusive(c *config.Config) bool { return c.MemoryFile != "" || c.Persist.On() }
+func exclusive(c *config.Config) bool { return c.MemoryFile != "" || c.Persist.On() || c.Flash.On() }

@@ -235,6 +235,17 @@ func TestUpgradeWithMemoryFile(t *testing.T) {
 	endProcess(t, pid)
 }
 
+// TestUpgradeWithFlash: one process at a time has the files, so clients wait.
+func TestUpgradeWithFlash(t *testing.T) {
+	needUpgrades(t)
+	r, folder, address := startNodeProcess(t, "--set", "flash.files="+filepath.Join(t.TempDir(), "flash")+":64MB")
+	pid := r.Process.Pid
+	whileVisited(t, [][2]string{{"tcp", address}, {"unix", filepath.Join(folder, "s")}}, func() {
+		pid = upgradeTo(t, pid)
+	})
+	endProcess(t, pid)
+}
+
 // TestUpgradeThatFailsAfterSaving: the old process starts anew, with its memory
 // and its listeners.
 func TestUpgradeThatFailsAfterSaving(t *testing.T) {

@@ -23,7 +23,8 @@ old one answers who had connected to it, and ends. When the new one does not com
 serve, the old one goes on, and this command says why. Flags and config files are read
 anew. The cache begins empty, unless the node has a memory file (-e, --memory-file) or
 a data folder (persist.mode): then its content goes over, and new connections wait
-until it is there.
+until it is there. They wait for a moment, too, where there is flash (flash.files,
+ext_path), which begins empty.
 
 Only root and the node's own user may ask. SIGUSR2 does the same without a report.
 
