@@ -107,7 +107,8 @@ func TestDataFolderRefusals(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "data")
 			keepSome(t, folder)
 			c.spoil(t, folder)
-			before := listing(folder)
+			times := name != "in use" // that node prepares the next segment
+			before := listing(folder, times)
 			n, err := keep(t, folder, silent)
 			if err == nil {
 				stop(t, n)
@@ -121,20 +122,23 @@ func TestDataFolderRefusals(t *testing.T) {
 			if !errors.Is(err, ErrPersist) || startCode(err) != 1 {
 				t.Errorf("%v: exit code %d", err, startCode(err))
 			}
-			if after := listing(folder); after != before {
+			if after := listing(folder, times); after != before {
 				t.Errorf("the folder has\n%s\nand had\n%s", after, before)
 			}
 		})
 	}
 }
 
-// listing is what a folder has, with sizes and times.
-func listing(folder string) string {
+// listing is what a folder has, with sizes and, if wanted, times.
+func listing(folder string, times bool) string {
 	var b strings.Builder
 	entries, _ := os.ReadDir(folder)
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
-			fmt.Fprintln(&b, e.Name(), info.Size(), info.ModTime())
+			fmt.Fprintln(&b, e.Name(), info.Size())
+			if times {
+				fmt.Fprintln(&b, info.ModTime())
+			}
 		}
 	}
 	return b.String()
@@ -154,7 +158,7 @@ func TestSalvage(t *testing.T) {
 	n := startKept(t, folder, log, "persist.salvage", "true")
 	exchange(t, dial(t, n.Addrs()[0]), "get key0 key99\r\nset more 0 0 1\r\nx\r\n", "VALUE key99 0 5\r\nvalue\r\nEND\r\nSTORED\r\n")
 	stop(t, n)
-	if text := printed.String(); !strings.Contains(text, "[persist] damage: what is whole is used") || !strings.Contains(text, "record 0") {
+	if text := printed.String(); !strings.Contains(text, "[persist] damage: what is whole is used") || !strings.Contains(text, ", record ") {
 		t.Errorf("%s", text)
 	}
 	again := startKept(t, folder, silent) // without salvage

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -292,7 +293,8 @@ func TestEveryExporterNameOfALiveNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := startServe(t, slog.New(slog.DiscardHandler), "memcache.temporary_ttl", "61s") // its queue is shown only then
+	n := startServe(t, slog.New(slog.DiscardHandler), "memcache.temporary_ttl", "61s", // its queue is shown only then
+		"flash.files", filepath.Join(t.TempDir(), "flash")+":64MB") // likewise
 	defer stop(t, n)
 	exchange(t, dial(t, n.Addrs()[0]), "set a 0 0 3\r\nabc\r\n", "STORED\r\n")
 	_, text, err := ask(n, "/metrics")
