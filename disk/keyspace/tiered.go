@@ -48,8 +48,8 @@ func (w *walk) addTiered(it slab.Item, r *effectlog.Record) {
 	w.tieredBytes += it.ValueLen()
 }
 
-// writeTiered reads the values that were collected, and writes their records. An item
-// that has changed since is left to the log, one whose value is lost is a miss.
+// writeTiered reads the values that were collected, and writes their records. One whose
+// value is lost is a miss.
 func (w *walk) writeTiered() error {
 	defer func() {
 		clear(w.tiered)
@@ -97,24 +97,24 @@ func (w *walk) writeValue(r *effectlog.Record, value []byte) error {
 	return w.w.AppendPieces([][]byte{head, value}, 1)
 }
 
-// lookAgain finds where an item's value is now, if it is still the same one. One that
-// came back to memory is collected there.
+// lookAgain finds where an item's value is now, and what else of it has changed: marks
+// are in the log without the value. One that came back to memory is collected there.
 func (w *walk) lookAgain(t *tiered) (again bool) {
 	handle := w.k.store.Handle(0) // which looks, and changes nothing
 	key := handle.Key(uint16(t.record.DB), t.record.Key)
 	handle.Look(&key, everMS, func(it slab.Item) {
-		switch {
-		case it.Stamp() != t.record.Stamp: // newer, and so in the log
-		case it.OnTier():
-			again = it.TierRef() != t.fetch.Ref
-			t.fetch.Ref = it.TierRef()
-		default:
-			e := slab.Effect{Kind: slab.KindSet, Slot: uint16(t.record.Stamp & slotMask), Seq: t.record.Stamp >> slotBits, Item: it}
-			r := &w.record
-			recordOf(r, &e)
+		stamp := it.Stamp()
+		e := slab.Effect{Kind: slab.KindSet, Slot: uint16(stamp & slotMask), Seq: stamp >> slotBits, Item: it}
+		r := &w.record
+		recordOf(r, &e)
+		if !it.OnTier() {
 			w.bytes += int64(w.half.append(&w.k.blocks, r, &e))
 			w.items++
+			return
 		}
+		again = it.TierRef() != t.fetch.Ref
+		r.Key, t.fetch.Ref, t.fetch.ValueLen = t.record.Key, it.TierRef(), it.ValueLen()
+		t.record = *r
 	})
 	return again
 }

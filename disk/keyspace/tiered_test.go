@@ -115,3 +115,57 @@ func TestSnapshotOfATier(t *testing.T) {
 		t.Errorf("%d of %d items", n, items)
 	}
 }
+
+// TestSnapshotOfMarks: a value in a tier that has moved, and whose item was marked, is in
+// the snapshot: of the mark alone the log could make nothing.
+func TestSnapshotOfMarks(t *testing.T) {
+	disk := diotest.New()
+	store, err := slab.New(slab.Config{LimitBytes: 2 << 20, Shards: 4, Loops: 2, Evict: true, StartMS: testNowMS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tier := &memoryTier{values: map[slab.TierRef][]byte{}, store: store}
+	store.UseTier(tier, slab.TierRules{LeastBytes: 512, AgeS: 0})
+	c := testConfig(disk, ModeLog, FsyncNo)
+	r := &rig{t: t, store: store}
+	marked := false
+	c.FetchTier = func(list []TierFetch) {
+		if !marked {
+			marked, tier.moves = true, 1
+			h := store.Handle(1)
+			k := h.Key(0, []byte("key"))
+			l := h.Lock(&k)
+			it, _ := l.Find(testNowMS)
+			if _, ok := l.MarkStale(it, 0); !ok {
+				t.Error("no mark")
+			}
+			l.Unlock()
+		}
+		tier.fetch(list)
+	}
+	if r.k, err = Open(c, store); err != nil {
+		t.Fatal(err)
+	}
+	r.set(0, "key", make([]byte, 5000), slab.Spec{Evictable: true})
+	r.wait(0)
+	store.Handle(0).Tick(testNowMS + 1000)
+	if len(tier.values) != 1 {
+		t.Fatalf("%d values are in the tier", len(tier.values))
+	}
+	if err := r.k.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	r.close()
+	again, err := slab.New(slab.Config{LimitBytes: 64 << 20, Shards: 4, Loops: 2, Evict: true, StartMS: testNowMS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = &rig{t: t, store: again}
+	if r.k, err = Open(testConfig(disk, ModeLog, FsyncNo), again); err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	if n := len(r.contents()); !marked || n != 1 {
+		t.Errorf("marked: %v, %d items", marked, n)
+	}
+}
