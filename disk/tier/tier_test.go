@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/dio/diotest"
@@ -260,15 +261,28 @@ func newOwner() *owner { return &owner{refs: map[string]Ref{}, read: map[string]
 func compacted(t *testing.T, tier *Tier, free int64) Stats {
 	t.Helper()
 	c := &compaction{t: tier}
-	for range 1000 {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
 		c.next()
 		tier.settled()
-		if s := tier.Stats(); s.PagesFree >= free {
+		if s := tier.Stats(); s.PagesFree >= free && !tier.busy() {
 			return s
 		}
+		<-time.After(time.Millisecond) // the tier's own compactor is at work
 	}
 	t.Fatalf("%+v", tier.Stats())
 	return Stats{}
+}
+
+// busy reports whether a page is being compacted.
+func (t *Tier) busy() bool {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	for i := range t.pages {
+		if t.pages[i].busy {
+			return true
+		}
+	}
+	return false
 }
 
 func TestCompaction(t *testing.T) {
