@@ -79,7 +79,7 @@ func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 		if it, ok = l.Touch(it, g.ttlMS); !ok {
 			l.Unlock()
 			if value != nil {
-				w.forget(value)
+				w.addFetch(w.fetches(), value) // it is not to be read again
 			}
 			if w.handle.MakeRoom() != nil {
 				w.discardStub(g)
