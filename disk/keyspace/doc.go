@@ -10,7 +10,7 @@
 // # Types
 //
 //   - Keyspace: the whole. Open recovers; Close makes all durable.
-//   - Loop: a loop's side: Observe, EndTurn, Full.
+//   - Loop: a loop's side: Observe, EndTurn, EndBatch, Full.
 //   - Mode, Fsync: what is promised. Recovery: what Open found.
 //
 // # Goroutines
@@ -24,8 +24,8 @@
 //	writer     ─ closes the epoch, takes every buffer's half of it ─ Writer.Write ─ Sync
 //	           ─ Released grows ─ Passed: loops let replies go
 //
-// An epoch is open until the writer is woken: at the end of a turn where replies wait,
-// every 20 ms else, or when a loop has 1 MiB.
+// An epoch is open until the writer is woken: behind a batch of events where replies
+// wait, every 20 ms else, or when a loop has 512 KiB.
 //
 // # Invariants
 //
@@ -56,5 +56,6 @@
 //
 // # Tests
 //
-// crash_test.go stops at each call of the disk, with each tear, also within recovery.
+// crash_test.go stops at some calls of the disk, with some tears, also within recovery;
+// with -every-crash at each call, with each tear, for half an hour.
 package keyspace

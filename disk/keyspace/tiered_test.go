@@ -66,6 +66,20 @@ func (m *memoryTier) move(source slab.TierRef) {
 	delete(m.values, source)
 }
 
+// openRoomy recovers into memory that has room for all.
+func openRoomy(t *testing.T, disk *diotest.FS) *rig {
+	t.Helper()
+	store, err := slab.New(slab.Config{LimitBytes: 64 << 20, Shards: 4, Loops: 2, Evict: true, StartMS: testNowMS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, store: store}
+	if r.k, err = Open(testConfig(disk, ModeLog, FsyncNo), store); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // TestSnapshotOfATier: what a tier has is in a snapshot, also what moves meanwhile; a
 // snapshot that cannot have all of it is none.
 func TestSnapshotOfATier(t *testing.T) {
@@ -99,14 +113,7 @@ func TestSnapshotOfATier(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	again, err := slab.New(slab.Config{LimitBytes: 64 << 20, Shards: 4, Loops: 2, Evict: true, StartMS: testNowMS})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = &rig{t: t, store: again}
-	if r.k, err = Open(testConfig(disk, ModeLog, FsyncNo), again); err != nil {
-		t.Fatal(err)
-	}
+	r = openRoomy(t, disk)
 	defer r.close()
 	if rec := r.k.Recovery(); rec.SnapshotRecords < items {
 		t.Errorf("%d records in the snapshot", rec.SnapshotRecords)
@@ -156,14 +163,7 @@ func TestSnapshotOfMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.close()
-	again, err := slab.New(slab.Config{LimitBytes: 64 << 20, Shards: 4, Loops: 2, Evict: true, StartMS: testNowMS})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = &rig{t: t, store: again}
-	if r.k, err = Open(testConfig(disk, ModeLog, FsyncNo), again); err != nil {
-		t.Fatal(err)
-	}
+	r = openRoomy(t, disk)
 	defer r.close()
 	if n := len(r.contents()); !marked || n != 1 {
 		t.Errorf("marked: %v, %d items", marked, n)
