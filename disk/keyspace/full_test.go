@@ -302,6 +302,7 @@ func TestFullStoreComesBack(t *testing.T) {
 				}
 			}
 			for oldest < next-next/10 {
+				r.hold(0)
 				r.remove(0, fmt.Sprintf("key-%d", oldest))
 				oldest++
 			}
@@ -316,6 +317,7 @@ func TestFullStoreComesBack(t *testing.T) {
 
 // tryset is set, and reports whether there was memory.
 func (r *rig) tryset(loop int, key string, value []byte) bool {
+	r.hold(loop)
 	h := r.store.Handle(loop)
 	k := h.Key(0, []byte(key))
 	it, err := h.Reserve(&k, slab.Spec{ValueLen: len(value)})

@@ -83,6 +83,14 @@ func (r *rig) wait(loop int) bool {
 	return true
 }
 
+// hold waits while a loop has too much that the log has not taken, as netio's loops do
+// in front of a request.
+func (r *rig) hold(loop int) {
+	for wait, full := r.k.Loop(loop).Full(); full && r.k.Released().Load() < wait; {
+		runtime.Gosched()
+	}
+}
+
 func (r *rig) set(loop int, key string, value []byte, spec slab.Spec) (cas uint64) {
 	r.t.Helper()
 	h := r.store.Handle(loop)
