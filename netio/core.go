@@ -506,7 +506,7 @@ func (l *Core) drain(c *Conn) bool {
 		return false
 	}
 	c.activeMS = l.clock.NowMS()
-	if l.stopping && (len(c.rest) == 0 || c.flags&hungry != 0) {
+	if l.stopping && c.flags&waiting == 0 && (len(c.rest) == 0 || c.flags&hungry != 0) {
 		l.finish(c, wire.ByStop)
 		return false
 	}

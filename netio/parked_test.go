@@ -318,7 +318,8 @@ func (s *teller) Resume(out *wire.Out) wire.Next {
 // resumed and has something to say.
 type waiter struct {
 	sleeper
-	come bool
+	come    bool
+	barrier uint64 // of the first reply
 }
 
 func (s *waiter) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
@@ -333,6 +334,7 @@ func (s *waiter) Feed(in []byte, out *wire.Out) (n int, next wire.Next) {
 			return n, wire.Wait
 		}
 		s.come = false
+		out.Barrier, s.barrier = max(out.Barrier, s.barrier), 0
 		out.Buf = append(append(out.Buf, line...), '\n')
 		n += end + 1
 	}
@@ -374,5 +376,35 @@ func TestWaiting(t *testing.T) {
 		}
 		wantString(t, how+": replies", c.Recv(), want)
 		wantInt(t, how+": closes", s.closes, map[string]int{"": 0, "ended": 1, "stopping": 1}[how])
+	}
+}
+
+// A stop does not end one that waits because its output, which was stalled or barred, has
+// drained: the reply that it waits for comes behind that.
+func TestWaitingWithOutputMeetsStop(t *testing.T) {
+	for _, how := range []string{"barred", "stalled", "stalled twice"} {
+		barrier := new(atomic.Uint64)
+		l := netiotest.New(t, func(wire.Peer) wire.Session { return &waiter{} }, netiotest.Options{Barrier: barrier})
+		c := l.Dial()
+		s := c.Session().(*waiter)
+		switch how {
+		case "barred":
+			s.barrier = 1
+		default:
+			c.SetWindow(1)
+		}
+		c.Send("abcdef\nwait\nb\n")
+		l.Stop()
+		if how == "stalled twice" { // the peer takes a part
+			c.SetWindow(3)
+			l.Wake()
+		}
+		l.Pass(1)
+		wantString(t, how+": reply", c.Recv(), "abcdef\n")
+		wantInt(t, how+": closes", s.closes, 0)
+		s.come = true
+		l.Wake()
+		wantString(t, how+": replies", c.Recv(), "wait\nb\n")
+		wantInt(t, how+": closes", s.closes, 1)
 	}
 }
