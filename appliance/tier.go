@@ -81,7 +81,9 @@ func (n *Node) fetchTier(list []keyspace.TierFetch) {
 	}
 	all.Wait()
 	for i := range list {
-		list[i].Value, list[i].Err, list[i].Release = reads[i].Value, reads[i].Err, reads[i].Release
+		r := &reads[i]
+		list[i].Value, list[i].Err, list[i].Release = r.Value, r.Err, r.Release
+		list[i].Gone = errors.Is(r.Err, tier.ErrGone)
 	}
 }
 

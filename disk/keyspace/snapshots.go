@@ -307,6 +307,7 @@ type walk struct {
 
 	tiered      []tiered // items whose values a tier has
 	tieredBytes int
+	lost        lostValues
 }
 
 // run walks over the whole store.
@@ -375,6 +376,9 @@ func (w *walk) write() (err error) {
 // seen, and publishes it.
 func (w *walk) finish() error {
 	k := w.k
+	if err := w.mend(); err != nil {
+		return err
+	}
 	k.stateMu.Lock()
 	for name, value := range k.states {
 		w.half.appendPlain(&k.blocks, &effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})

@@ -21,7 +21,7 @@ const (
 	tieredTries = 8
 )
 
-// TierFetch is a value that is to be read. Err means that it is not there any more.
+// TierFetch is a value that is to be read.
 type TierFetch struct {
 	Ref      slab.TierRef
 	HeadLen  int
@@ -29,7 +29,8 @@ type TierFetch struct {
 	ValueLen int
 
 	Value   []byte // good until Release
-	Err     error
+	Err     error  // there is no value
+	Gone    bool   // since the tier has dropped it, as it does when it has no room; else it should have it
 	Release func()
 }
 
@@ -48,8 +49,8 @@ func (w *walk) addTiered(it slab.Item, r *effectlog.Record) {
 	w.tieredBytes += it.ValueLen()
 }
 
-// writeTiered reads the values that were collected, and writes their records. One whose
-// value is lost is a miss.
+// writeTiered reads the values that were collected, and writes their records. One that
+// the tier has dropped is as one that was evicted; what it cannot give is looked for later.
 func (w *walk) writeTiered() error {
 	defer func() {
 		clear(w.tiered)
@@ -68,8 +69,15 @@ func (w *walk) writeTiered() error {
 			switch {
 			case f.Err == nil && err == nil:
 				err = w.writeValue(&t.record, f.Value)
-			case f.Err != nil && w.lookAgain(&t):
-				left = append(left, t)
+			case f.Err != nil && err == nil:
+				switch w.lookAgain(&t) {
+				case moved:
+					left = append(left, t)
+				case unread:
+					if !f.Gone {
+						err = w.lost.add(&t, f.Err)
+					}
+				}
 			}
 			if f.Release != nil {
 				f.Release()
@@ -97,9 +105,18 @@ func (w *walk) writeValue(r *effectlog.Record, value []byte) error {
 	return w.w.AppendPieces([][]byte{head, value}, 1)
 }
 
+// whereabouts is where an item's value is that could not be read.
+type whereabouts uint8
+
+const (
+	elsewhere whereabouts = iota // nowhere, or in memory, where it was collected
+	moved                        // in another place of the tier
+	unread                       // where it was
+)
+
 // lookAgain finds where an item's value is now, and what else of it has changed: marks
 // are in the log without the value. One that came back to memory is collected there.
-func (w *walk) lookAgain(t *tiered) (again bool) {
+func (w *walk) lookAgain(t *tiered) (where whereabouts) {
 	handle := w.k.store.Handle(0) // which looks, and changes nothing
 	key := handle.Key(uint16(t.record.DB), t.record.Key)
 	handle.Look(&key, everMS, func(it slab.Item) {
@@ -112,9 +129,12 @@ func (w *walk) lookAgain(t *tiered) (again bool) {
 			w.items++
 			return
 		}
-		again = it.TierRef() != t.fetch.Ref
+		where = unread
+		if it.TierRef() != t.fetch.Ref {
+			where = moved
+		}
 		r.Key, t.fetch.Ref, t.fetch.ValueLen = t.record.Key, it.TierRef(), it.ValueLen()
 		t.record = *r
 	})
-	return again
+	return where
 }

@@ -13,9 +13,12 @@ import (
 type memoryTier struct {
 	values map[slab.TierRef][]byte
 	next   uint32
-	moves  int // fetches that find nothing, since the value has moved meanwhile
+	moves  int                   // fetches that find nothing, since the value has moved meanwhile
+	broken map[slab.TierRef]bool // cannot be read
 	store  *slab.Store
 }
+
+var errRead = errors.New("an input/output error")
 
 func (m *memoryTier) Append(_ slab.TierKind, _, _ []byte, pieces [][]byte) (slab.TierRef, bool) {
 	m.next++
@@ -36,7 +39,9 @@ func (m *memoryTier) fetch(list []TierFetch) {
 		f := &list[i]
 		switch value := m.values[f.Ref]; {
 		case value == nil:
-			f.Err = errors.New("gone")
+			f.Err, f.Gone = errors.New("gone"), true
+		case m.broken[f.Ref]:
+			f.Err = errRead
 		case m.moves > 0:
 			m.moves--
 			f.Err = errors.New("moved")
@@ -49,6 +54,9 @@ func (m *memoryTier) fetch(list []TierFetch) {
 
 // move has a value lie elsewhere, as a tier does when it compacts.
 func (m *memoryTier) move(source slab.TierRef) {
+	if m.broken[source] {
+		panic("BUG: the test moves a value that cannot be read")
+	}
 	target, _ := m.Append(0, nil, nil, [][]byte{m.values[source]})
 	var c slab.Cursor
 	h := m.store.Handle(0)
