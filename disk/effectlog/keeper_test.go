@@ -49,13 +49,36 @@ func TestSegmentAhead(t *testing.T) {
 	}
 }
 
-// Overwriting, the next segment is filled before it is needed.
+// Overwriting, a segment is filled before it is needed, and the first is small.
 func TestOverwrite(t *testing.T) {
 	disk := diotest.New()
 	options := small
-	options.SegmentBytes, options.Overwrite = 8<<20, true
+	options.SegmentBytes, options.Overwrite = 4*firstFilled, true
 	w, err := NewWriter(disk, ".", &Tail{}, options)
 	must(t, err)
+	if w.size != firstFilled {
+		t.Errorf("the first segment has %d bytes", w.size)
+	}
+	if next := w.newSpare(1).size; next != 2*firstFilled {
+		t.Errorf("the second segment has %d bytes", next)
+	}
+	must(t, w.Close())
+
+	disk = diotest.New()
+	written := int64(0)
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "write" {
+			written += int64(e.Size)
+		}
+		return nil
+	})
+	options.SegmentBytes = 8 << 20
+	w, err = NewWriter(disk, ".", &Tail{}, options)
+	must(t, err)
+	if written != options.SegmentBytes {
+		t.Errorf("%d bytes are filled of the first segment", written)
+	}
+	disk.Before(nil)
 	epoch := Epoch(1)
 	writeSmall(t, w, &epoch, func() bool { return w.spare == nil })
 	if w.spare.filled != w.spare.asked || w.spare.asked < fillBytes || w.spare.asked > 3*fillBytes {

@@ -11,8 +11,9 @@ type Options struct {
 	// SegmentBytes is how large a segment is made before the next begins; 0: 256 MiB,
 	// half a second of a fast disk. An epoch may need a larger one.
 	SegmentBytes int64
-	// Overwrite has the next segment filled with zeros as this one fills, which makes a
-	// Sync shorter by a third and has everything written twice: for who waits for Sync.
+	// Overwrite has segments filled with zeros before they are used, which makes a Sync
+	// shorter by a third and has everything written twice: for who waits for Sync. The
+	// first one is filled at once, so it is small, and the next are twice as large each.
 	Overwrite bool
 
 	inline     bool  // tests: without a goroutine
@@ -22,6 +23,9 @@ type Options struct {
 const (
 	segmentBytesDefault = 256 << 20
 	segmentBytesMin     = 64 << 10
+	// firstFilled is the first segment that is filled, which NewWriter waits for: 15 to
+	// 100 ms of a disk, and a second's groups of a fast one.
+	firstFilled = 16 << 20
 	// stageBytes is written at once: above it a disk's rate grows no more.
 	stageBytes = 1 << 20
 	// fillBytes is how far zeros are written at once: 1 ms of a disk.
@@ -145,17 +149,24 @@ func (w *Writer) takeSpare(first Epoch) (*spare, error) {
 	if s == nil || s.err != nil {
 		s = w.newSpare(first)
 		s.create()
+		if w.options.Overwrite && w.file == nil {
+			s.fill(s.size)
+		}
 		s.finish()
 	}
 	return s, s.err
 }
 
 func (w *Writer) newSpare(first Epoch) *spare {
-	return newSpare(w.keeper, w.segment.serial+1, first, w.options.SegmentBytes)
+	size := w.options.SegmentBytes
+	if w.options.Overwrite {
+		size = min(size, max(2*w.size, firstFilled))
+	}
+	return newSpare(w.keeper, w.segment.serial+1, first, size)
 }
 
-// prepare has the next segment made when half of this one is used, and filled twice as
-// fast as the rest of this one is used.
+// prepare has the next segment made when half of this one is used, and filled so fast
+// that it is full when the rest of this one is used.
 func (w *Writer) prepare() {
 	over := w.offset - w.size/2
 	if over < 0 {
@@ -171,7 +182,7 @@ func (w *Writer) prepare() {
 			w.keeper.do(s.finish)
 		}
 	}
-	if end := min(2*(over+w.reserve()), s.size); s.asked < s.size && (end-s.asked >= fillBytes || end == s.size) {
+	if end := min(2*(over+w.reserve())*s.size/w.size, s.size) &^ (dio.BlockSize - 1); s.asked < s.size && (end-s.asked >= fillBytes || end == s.size) {
 		s.asked = end
 		w.keeper.do(func() { s.fill(end) })
 		if end == s.size {
