@@ -2,13 +2,15 @@
 
 /*
  * How often a file system makes a group of so many bytes durable: writes behind each
- * other, past the page cache, each followed by fdatasync, which is as little as a log
- * can do that answers only when the disk has it.
+ * other, each followed by fdatasync, which is as little as a log can do that answers
+ * only when the disk has it.
  *
- * groupsync FILE BYTES MILLISECONDS allocated|overwritten: BYTES are rounded up to
- * blocks. The file is allocated before, and begun anew when it is full; overwritten,
- * all of it was written before as well, so that a sync has no extents to convert.
- * Prints syncs and nanoseconds.
+ * groupsync FILE BYTES MILLISECONDS appended|allocated|overwritten: appended, write puts
+ * just BYTES behind a file that grows, through the page cache, so that each sync has a
+ * size to make durable as well. Else BYTES are rounded up to blocks and go past the page
+ * cache into a file that is allocated before, and begun anew when it is full; overwritten,
+ * all of it was written before as well, so that a sync has no extents to convert. Prints
+ * syncs and nanoseconds.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -53,15 +55,18 @@ static void prepare(int fd, char *buf, int overwritten)
 int main(int argc, char **argv)
 {
 	if (argc != 5) {
-		fprintf(stderr, "usage: groupsync FILE BYTES MILLISECONDS allocated|overwritten\n");
+		fprintf(stderr, "usage: groupsync FILE BYTES MILLISECONDS appended|allocated|overwritten\n");
 		return 2;
 	}
-	long size = (atol(argv[2]) + BLOCK - 1) / BLOCK * BLOCK, at = 0;
+	int appended = !strcmp(argv[4], "appended");
+	long size = atol(argv[2]), at = 0;
 	long long length = atoll(argv[3]) * 1000000, begin, syncs = 0;
-	int fd = open(argv[1], O_RDWR | O_CREAT | O_DIRECT, 0600);
+	int fd = open(argv[1], O_RDWR | O_CREAT | O_TRUNC | (appended ? O_APPEND : O_DIRECT), 0600);
 	char *buf;
 
-	if (size < BLOCK || size > PIECE) {
+	if (!appended)
+		size = (size + BLOCK - 1) / BLOCK * BLOCK;
+	if (size < 1 || size > PIECE) {
 		fprintf(stderr, "groupsync: a group of %ld bytes\n", size);
 		return 2;
 	}
@@ -70,12 +75,16 @@ int main(int argc, char **argv)
 	if (posix_memalign((void **)&buf, BLOCK, PIECE))
 		die("memory");
 	memset(buf, 0, PIECE);
-	prepare(fd, buf, !strcmp(argv[4], "overwritten"));
+	if (!appended)
+		prepare(fd, buf, !strcmp(argv[4], "overwritten"));
 	memset(buf, 'x', size);
 	for (begin = now(); now() - begin < length; syncs++) {
-		if (at + size > FILE_SIZE)
+		if (at + size > FILE_SIZE) {
 			at = 0;
-		if (pwrite(fd, buf, size, at) != size)
+			if (appended && ftruncate(fd, 0))
+				die("truncate");
+		}
+		if ((appended ? write(fd, buf, size) : pwrite(fd, buf, size, at)) != size)
 			die("write");
 		if (fdatasync(fd))
 			die("fdatasync");

@@ -22,6 +22,7 @@ var ErrNoCompiler = errors.New("groupsync: no C compiler (cc) on this machine")
 type Kind string
 
 const (
+	Appended    Kind = "appended"    // it grows, and the page cache is between
 	Allocated   Kind = "allocated"   // and never written
 	Overwritten Kind = "overwritten" // all of it was written before
 )

@@ -22,7 +22,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := t.TempDir()
-	for _, kind := range []groupsync.Kind{groupsync.Allocated, groupsync.Overwritten} {
+	for _, kind := range []groupsync.Kind{groupsync.Appended, groupsync.Allocated, groupsync.Overwritten} {
 		rate, err := groupsync.Run(t.Context(), program, folder, 5000, 100*time.Millisecond, kind)
 		if err != nil || rate < 1 {
 			t.Errorf("%s: %g a second, %v", kind, rate, err)
