@@ -168,6 +168,7 @@ func (n *Node) durability() *memcache.Durability {
 	d := &memcache.Durability{
 		Loop:     func(int) memcache.Log { return nil },
 		SetState: func(state []byte) { k.SetState(memcacheState, state) },
+		FlushAll: func(state []byte) { k.FlushAll(memcacheState, state) },
 	}
 	if k.Logs() {
 		d.Loop = func(loop int) memcache.Log { return k.Loop(loop) }

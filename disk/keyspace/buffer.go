@@ -242,11 +242,20 @@ func (k *Keyspace) Append(e slab.Effect) {
 
 // AppendFlush implements slab.EffectLog.
 func (k *Keyspace) AppendFlush(marks []uint64) {
+	flush := flushRecord(marks)
+	if state := k.flushState.Swap(nil); state != nil {
+		k.appendPlain(flush, state)
+	} else {
+		k.appendPlain(flush)
+	}
+}
+
+func flushRecord(marks []uint64) *effectlog.Record {
 	value := make([]byte, 0, 8*len(marks))
 	for _, mark := range marks {
 		value = binary.LittleEndian.AppendUint64(value, mark)
 	}
-	k.appendPlain(&effectlog.Record{Kind: effectlog.KindFlushAll, Value: value})
+	return &effectlog.Record{Kind: effectlog.KindFlushAll, Value: value}
 }
 
 // SetState keeps what a protocol wants back after a restart, under its name. What
@@ -261,6 +270,16 @@ func (k *Keyspace) SetState(name string, value []byte) {
 	k.appendPlain(&effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
 }
 
+// FlushAll is the store's and SetState together: a crash takes back both or neither.
+func (k *Keyspace) FlushAll(name string, value []byte) {
+	k.stateMu.Lock()
+	defer k.stateMu.Unlock()
+	k.states[name] = append([]byte(nil), value...)
+	k.flushState.Store(&effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
+	k.store.FlushAll() // calls AppendFlush, if there is a log
+	k.flushState.Store(nil)
+}
+
 // State is what SetState was given last under a name, before a restart or since.
 func (k *Keyspace) State(name string) []byte {
 	k.stateMu.Lock()
@@ -268,14 +287,18 @@ func (k *Keyspace) State(name string) []byte {
 	return k.states[name]
 }
 
-// appendPlain adds a record that is no loop's to the buffer behind the loops'.
-func (k *Keyspace) appendPlain(r *effectlog.Record) {
+// appendPlain adds records that are no loop's to the buffer behind the loops', in one
+// epoch.
+func (k *Keyspace) appendPlain(records ...*effectlog.Record) {
 	if !k.logs() {
 		return
 	}
 	b := &k.buffers[len(k.buffers)-1]
 	b.mu.Lock()
-	b.appended += int64(b.halves[k.epoch.Load()&1].appendPlain(&k.blocks, r))
+	h := &b.halves[k.epoch.Load()&1]
+	for _, r := range records {
+		b.appended += int64(h.appendPlain(&k.blocks, r))
+	}
 	b.mu.Unlock()
 }
 

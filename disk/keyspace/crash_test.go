@@ -50,12 +50,21 @@ func (h *history) change(r *rig, random *rand.Rand, i int) (loop int) {
 	case p < 98:
 		r.touch(loop, key, testNowMS+1000+int64(i))
 	default:
-		r.store.FlushAll()
+		r.k.FlushAll("p", fmt.Append(nil, i))
 		r.k.Loop(loop).ObserveAll()
 	}
-	h.states = append(h.states, r.contents())
+	h.states = append(h.states, r.known())
 	h.epochs = append(h.epochs, r.k.epoch.Load())
 	return loop
+}
+
+// known is all that the client knows: what is in the store, and what is kept beside.
+func (r *rig) known() map[string]string {
+	all := r.contents()
+	if state := r.k.State("p"); state != nil {
+		all["what is kept"] = string(state)
+	}
+	return all
 }
 
 // crash is what is known of a machine that has stopped.
@@ -75,7 +84,7 @@ func (h *history) check(t *testing.T, c Config, at crash) (found int) {
 		return 0
 	}
 	defer r.close()
-	got := r.contents()
+	got := r.known()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	least := 0
@@ -152,12 +161,12 @@ func crashEverywhere(t *testing.T, fsync Fsync) {
 			}
 		}
 	}
-	want := r.contents()
+	want := r.known()
 	r.close()
 	t.Logf("%d operations, %d crashes, %d calls", ops, crashes.Load(), calls.Load())
 	disk.Before(nil)
 	again := open(t, c)
-	sameContents(t, again.contents(), want)
+	sameContents(t, again.known(), want)
 	again.close()
 }
 

@@ -112,8 +112,9 @@ type Keyspace struct {
 	loops    []Loop
 	slots    []slotState // nil unless replies wait
 
-	stateMu sync.Mutex
-	states  map[string][]byte
+	stateMu    sync.Mutex
+	states     map[string][]byte
+	flushState atomic.Pointer[effectlog.Record] // goes with the next FlushAll's record
 
 	// The writer's.
 	log        *effectlog.Writer

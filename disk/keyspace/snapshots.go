@@ -238,7 +238,7 @@ func (k *Keyspace) take(rest func(time.Duration) bool) error {
 	if err != nil {
 		return err
 	}
-	walk := walk{k: k, w: w}
+	walk := walk{k: k, w: w, flushes: k.store.Flushes()}
 	err = walk.run(rest)
 	if err == nil {
 		err = walk.finish()
@@ -304,6 +304,8 @@ type walk struct {
 	items  int64
 	bytes  int64
 	cursor slab.Cursor
+
+	flushes uint32 // of the store, before
 
 	tiered      []tiered // items whose values a tier has
 	tieredBytes int
@@ -372,6 +374,20 @@ func (w *walk) write() (err error) {
 	return err
 }
 
+// addStates collects what protocols want back, and up to where all is absent if there
+// was a flush meanwhile, which a part of the walk has not seen.
+func (w *walk) addStates() {
+	k := w.k
+	k.stateMu.Lock()
+	defer k.stateMu.Unlock() // FlushAll has it: both of it, or neither
+	for name, value := range k.states {
+		w.half.appendPlain(&k.blocks, &effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
+	}
+	if k.store.Flushes() != w.flushes {
+		w.half.appendPlain(&k.blocks, flushRecord(k.store.FlushMarks()))
+	}
+}
+
 // finish makes the snapshot durable, waits until the log has all that it may have
 // seen, and publishes it.
 func (w *walk) finish() error {
@@ -379,11 +395,7 @@ func (w *walk) finish() error {
 	if err := w.mend(); err != nil {
 		return err
 	}
-	k.stateMu.Lock()
-	for name, value := range k.states {
-		w.half.appendPlain(&k.blocks, &effectlog.Record{Kind: effectlog.KindState, Key: []byte(name), Value: value})
-	}
-	k.stateMu.Unlock()
+	w.addStates()
 	if err := w.write(); err != nil {
 		return err
 	}

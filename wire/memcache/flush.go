@@ -34,7 +34,6 @@ func (w *worker) flush(exptime int64) {
 	w.walked()
 	w.server.flush(exptime, w.now)
 	w.flushing = w.server.flushDue(w.now)
-	w.server.keepState()
 	if w.log != nil {
 		w.log.ObserveAll()
 	}
@@ -45,31 +44,38 @@ func (w *worker) flush(exptime int64) {
 // what is stored within it is absent at once. That second is the one before the
 // moment which the client named, but in the old dialect without CAS tokens.
 func (s *Server) flush(seconds, nowMS int64) {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	second := nowMS / 1000
 	inSeconds := s.dialect == ascii.Old && s.config.CASDisabled // then a flush without delay covers its second too
 	switch {
 	case seconds > relativeMaxSeconds && seconds*1000 <= s.env.StartedAtMS-startSlackMS:
-		s.flushSecond.Store(noFlush) // a moment before memcached's clock began means no flush at all
 		s.oldestMS.Store(0)
+		s.plan(noFlush) // a moment before memcached's clock began means no flush at all
 		return
 	case seconds > relativeMaxSeconds:
 		second = seconds - 1
 	case seconds > 0:
 		second += seconds - 1
 	default:
-		s.env.Store.FlushAll()
 		if !inSeconds {
 			second = noFlush
 		}
-		s.flushSecond.Store(second)
 		s.oldestMS.Store(nowMS)
+		s.flushStore(second)
 		return
 	}
 	if inSeconds {
 		second++
 	}
-	s.flushSecond.Store(second)
 	s.oldestMS.Store(second*1000 + 1000)
+	s.plan(second)
+}
+
+// plan has a flush cover second.
+func (s *Server) plan(second int64) {
+	s.flushSecond.Store(second)
+	s.keepState()
 }
 
 // flushDue looks at the pending flush, and reports whether this is the second
@@ -82,9 +88,10 @@ func (s *Server) flushDue(nowMS int64) (covered bool) {
 	case now == second:
 		return true
 	}
-	if s.flushSecond.CompareAndSwap(second, noFlush) {
-		s.env.Store.FlushAll()
-		s.keepState()
+	s.flushing.Lock() // who comes here meanwhile waits: what it stores then must stay
+	defer s.flushing.Unlock()
+	if s.flushSecond.Load() == second {
+		s.flushStore(noFlush)
 	}
 	return false
 }

@@ -28,6 +28,8 @@ type Durability struct {
 
 	// SetState keeps what State made, in the log's order; nil: nothing is kept.
 	SetState func(state []byte)
+	// FlushAll is the store's and SetState together: a crash takes back both or neither.
+	FlushAll func(state []byte)
 }
 
 // observe tells the log what a request has seen of a locked key.
@@ -69,16 +71,31 @@ func (w *worker) endLog() {
 	}
 }
 
+// keepsState reports whether a flush_all that is yet to come outlives the process.
+func (s *Server) keepsState() bool { return s.env.Durable != nil && s.env.Durable.SetState != nil }
+
 // keepState keeps what a flush_all that is yet to come needs: the items' own state is
-// in the log.
+// in the log. flushing is held, or nobody else is there.
 func (s *Server) keepState() {
-	if s.env.Durable == nil || s.env.Durable.SetState == nil {
-		return
+	if s.keepsState() {
+		s.env.Durable.SetState(s.flushState(s.flushSecond.Load()))
 	}
-	s.keeping.Lock() // two flushes at a time: the last one to be kept is the one that holds
-	defer s.keeping.Unlock()
-	b := appendState(nil, stateFlush, s.flushSecond.Load())
-	s.env.Durable.SetState(appendState(b, stateOldest, s.oldestMS.Load()))
+}
+
+// flushStore makes all that is there absent, and leaves second as what is yet to come.
+// flushing is held.
+func (s *Server) flushStore(second int64) {
+	if s.keepsState() {
+		s.env.Durable.FlushAll(s.flushState(second))
+	} else {
+		s.env.Store.FlushAll()
+	}
+	s.flushSecond.Store(second)
+}
+
+// flushState is what is kept of a flush_all that covers second.
+func (s *Server) flushState(second int64) []byte {
+	return appendState(appendState(nil, stateFlush, second), stateOldest, s.oldestMS.Load())
 }
 
 func appendState(b []byte, name string, n int64) []byte {

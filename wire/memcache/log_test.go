@@ -17,6 +17,7 @@ type fakeLog struct {
 	waits   uint64
 	last    map[uint16]uint64 // stamp of a slot's last effect
 	state   string
+	changes []string // of the state and flushes, in order
 }
 
 func (f *fakeLog) Append(e slab.Effect) {
@@ -24,7 +25,12 @@ func (f *fakeLog) Append(e slab.Effect) {
 	f.waits = f.open
 }
 
-func (f *fakeLog) AppendFlush([]uint64) {}
+func (f *fakeLog) AppendFlush([]uint64) { f.changes = append(f.changes, "flush") }
+
+func (f *fakeLog) keep(change string, state []byte) {
+	f.changes = append(f.changes, change)
+	f.state = string(state)
+}
 
 func (f *fakeLog) Observe(slot uint16, stamp uint64) {
 	if stamp == 0 {
@@ -60,7 +66,11 @@ func newLogRig(t *testing.T, compat Compat) (*rig, *fakeLog) {
 	r.server, err = New(r.server.config, Env{Store: r.store, Loops: 2, StartedAtMS: startMS, PID: 42, Durable: &Durability{
 		Loop:     func(int) Log { return log },
 		Observes: true,
-		SetState: func(state []byte) { log.state = string(state) },
+		SetState: func(state []byte) { log.keep("state", state) },
+		FlushAll: func(state []byte) {
+			log.keep("state with", state)
+			r.store.FlushAll()
+		},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +122,47 @@ func TestRepliesWait(t *testing.T) {
 		if f.Name == stateFlush && f.Value == "0" {
 			t.Errorf("the flush to come is not kept: %q", log.state)
 		}
+	}
+}
+
+// TestFlushGoesWithItsState: what is kept of a flush_all becomes another in the same step
+// as all is flushed: a crash between would do a flush twice, or undo the end of its delay.
+func TestFlushGoesWithItsState(t *testing.T) {
+	for _, compat := range []Compat{Compat1618, Compat1645} {
+		r, log := newLogRig(t, compat)
+		c := r.dial()
+		flushSecond := func() string {
+			for _, f := range KeptState([]byte(log.state)) {
+				if f.Name == stateFlush {
+					return f.Value
+				}
+			}
+			return ""
+		}
+		want := func(changes string, pending bool) {
+			t.Helper()
+			if got := strings.Join(log.changes, ", "); got != changes || pending != (flushSecond() != "0") {
+				t.Errorf("%q, want %q; covers %s", got, changes, flushSecond())
+			}
+			log.changes = nil
+		}
+		want("state", false)
+		c.send("set a 0 0 1\r\nx\r\n")
+		want("", false)
+		c.send("flush_all 2\r\n")
+		want("state", true)
+		r.nowMS += 3000
+		c.send("set b 0 0 1\r\nx\r\n")
+		want("state with, flush", false)
+		if got := c.send("get a\r\nget b\r\n"); got != "END\r\nVALUE b 0 1\r\nx\r\nEND\r\n" {
+			t.Errorf("%q", got)
+		}
+		c.send("flush_all 20\r\n")
+		want("state", true)
+		c.send("flush_all\r\n")
+		want("state with, flush", false)
+		r.server.Tick(0, r.nowMS+30_000)
+		want("", false)
 	}
 }
 

@@ -27,7 +27,7 @@ type Server struct {
 	verbosity   atomic.Int64
 	flushSecond atomic.Int64  // Unix time that the pending flush_all covers, noFlush without
 	oldestMS    atomic.Int64  // of the last flush_all, for stats settings
-	keeping     sync.Mutex    // see keepState
+	flushing    sync.Mutex    // a flush_all is planned or done
 	limitBytes  atomic.Int64  // maxbytes, as cache_memlimit changed it
 	crawls      atomic.Uint64 // crawls and dumps that began since the last `stats reset`
 	dumps       atomic.Int64  // that are on their way
