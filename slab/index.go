@@ -75,6 +75,8 @@ type index struct {
 	phase uint32 // which of the shares it grows by
 	// starved: a segment was wanted while none was spare.
 	starved bool
+	// expected: buckets for what is going to be restored; 0: nobody knows.
+	expected uint32
 
 	hint atomic.Pointer[table] // cur, for Foresee, which takes no lock for it
 }
@@ -418,21 +420,6 @@ func (x *index) start(n uint32, segs []uint32) {
 		return
 	}
 	x.old, x.moved = x.cur, 0
-	x.cur = x.store.newTable(n)
-	x.setGrow()
-	x.hint.Store(&table{x.cur.segs, n})
-}
-
-// enlarge makes an empty index one of n buckets, for which it has the segments.
-func (x *index) enlarge(n uint32) {
-	if x.items != 0 || x.old.n != 0 || x.cur.n >= n || len(x.spare)+len(x.cur.segs) < int(n/segBuckets) {
-		return
-	}
-	for _, seg := range x.cur.segs {
-		if seg != x.store.zeroSeg {
-			x.spare = append(x.spare, seg)
-		}
-	}
 	x.cur = x.store.newTable(n)
 	x.setGrow()
 	x.hint.Store(&table{x.cur.segs, n})

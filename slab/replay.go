@@ -91,8 +91,20 @@ func (h *Handle) Restore(k *Key, p *Past, nowMS int64) error {
 	} else if err = l.restore(it, p.Stamp, nowMS); err != nil {
 		h.tally.count(it.group(), countOutOfMemory)
 	}
-	l.Unlock()
+	l.unlockRestored()
 	return err
+}
+
+// unlockRestored is Unlock behind Restore.
+func (l *Locked) unlockRestored() {
+	grow := l.sh.index.wantsGrow()
+	l.sh.mu.Unlock()
+	if l.garbage.p != nil {
+		l.h.drop(l.garbage)
+	}
+	if grow {
+		l.h.growAtOnce(l.sh)
+	}
 }
 
 // restoreFinds looks the key up and reports whether what it has, or a flush, is not
@@ -225,32 +237,6 @@ func (h *Handle) Look(k *Key, nowMS int64, f func(Item)) {
 		}
 	}
 }
-
-// Expect makes the indexes of an empty store as large as so many items will need, so
-// that they need not grow while these are restored. What there is no memory for, or no
-// items in the end, is no harm: indexes grow and shrink.
-func (s *Store) Expect(items int64) {
-	each := min(items, s.Stats().LimitBytes/expectBytes) / int64(len(s.shards))
-	n := uint32(each*loadDen/(bucketSlots*loadNum)/segBuckets+1) * segBuckets
-	for i := range s.shards {
-		sh := &s.shards[i]
-		for range int(n/segBuckets) - 1 {
-			seg := s.takeSegment()
-			if seg == 0 {
-				return
-			}
-			sh.lock()
-			sh.index.spare = append(sh.index.spare, seg)
-			sh.mu.Unlock()
-		}
-		sh.lock()
-		sh.index.enlarge(n)
-		sh.mu.Unlock()
-	}
-}
-
-// expectBytes is what an item has at least, with its part of the index.
-const expectBytes = 64
 
 // Sequences are the last sequence of every slot. They are not of one moment.
 func (s *Store) Sequences() []uint64 {

@@ -273,26 +273,3 @@ func TestMarks(t *testing.T) {
 		it.clear(bitStale | bitTokenSent | bitFetched | bitKeyEncoded | bitEvictable)
 	})
 }
-
-// TestExpect: indexes that were told do not grow, and those that were told too much shrink.
-func TestExpect(t *testing.T) {
-	for _, items := range []int64{0, 100, 20_000, 1 << 40} {
-		s := newStore(t, Config{LimitBytes: 16 << 20, Shards: 4, Loops: 1, Evict: true})
-		s.Expect(items)
-		before := s.shards[0].index.cur.n
-		h := s.Handle(0)
-		for i := range 20_000 {
-			k := h.Key(0, fmt.Append(nil, i))
-			if err := h.Restore(&k, &Past{Stamp: 1<<slotBits | uint64(k.Slot), Value: []byte("v")}, testStartMS); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if after := s.shards[0].index.cur.n; items == 20_000 && after != before {
-			t.Errorf("%d items: %d buckets became %d", items, before, after)
-		}
-		if n := len(contents(s)); n != 20_000 {
-			t.Errorf("told of %d: %d items", items, n)
-		}
-		compareContents(t, "restored", contents(s), contents(s))
-	}
-}

@@ -2,7 +2,10 @@ package keyspace
 
 import (
 	"fmt"
+	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/effectlog"
@@ -78,59 +81,100 @@ func BenchmarkSetOff(b *testing.B) {
 func BenchmarkSetEverySecond(b *testing.B) { benchmarkSet(b, FsyncEverySecond) }
 func BenchmarkSetAlways(b *testing.B)      { benchmarkSet(b, FsyncAlways) }
 
-// benchmarkRecovery is the time to recover items of 16 and 64 bytes.
-func benchmarkRecovery(b *testing.B, snapshot bool) {
-	const items = 1_000_000
-	disk, err := dio.Folder(b.TempDir())
-	if err != nil {
+// recovered is what a benchmark of recovery has to bring back, in another order than
+// that of its numbers: what lies side by side in memory or in the log helps nobody.
+type recovered struct {
+	snapshot bool
+	items    int // keys of 16 bytes with flags, values of 32 to 100 bytes
+	times    int // that each is set
+}
+
+const (
+	recoveryStride = 1_618_033 // prime to the numbers of items
+	recoveryLimit  = 1 << 30   // bytes, more than the items need
+)
+
+// fill makes a folder's log or snapshot. Two loops set what the other one does not.
+func (c recovered) fill(b *testing.B, config Config) {
+	r := &rig{t: b, store: recoveryStore(b)}
+	var err error
+	if r.k, err = Open(config, r.store); err != nil {
 		b.Fatal(err)
 	}
-	store := func() *slab.Store {
-		s, err := slab.New(slab.Config{LimitBytes: 512 << 20, Loops: 2, Evict: true, StartMS: testNowMS})
-		if err != nil {
-			b.Fatal(err)
+	value := make([]byte, 100)
+	for n := range c.items * c.times {
+		i := n * recoveryStride % c.items
+		r.set(n&1, fmt.Sprintf("key-%012d", i), value[:32+i%69], slab.Spec{Evictable: true, Flags: uint32(i) + 1})
+		if n/2%16 == 15 {
+			r.wait(n & 1)
 		}
-		return s
+		r.hold(n & 1)
 	}
-	c := testConfig(disk, ModeLog, FsyncNo)
-	c.SegmentBytes = 0
-	r := &rig{t: b, store: store()}
-	if r.k, err = Open(c, r.store); err != nil {
-		b.Fatal(err)
-	}
-	value := make([]byte, 64)
-	for i := range items {
-		r.set(i&1, fmt.Sprintf("key-%012d", i), value, slab.Spec{Evictable: true})
-		r.wait(i & 1)
-		for {
-			if _, full := r.k.Loop(i & 1).Full(); !full {
-				break
-			}
-		}
-	}
-	if snapshot {
+	if c.snapshot {
 		if err := r.k.Snapshot(); err != nil {
 			b.Fatal(err)
 		}
 	}
 	r.close()
+}
+
+func recoveryStore(b *testing.B) *slab.Store {
+	s, err := slab.New(slab.Config{LimitBytes: recoveryLimit, Loops: 2, Evict: true, StartMS: testNowMS})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// benchmark measures Open: its time, and that of all processors, for each item that is
+// there in the end.
+func (c recovered) benchmark(b *testing.B) {
+	disk, err := dio.Folder(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	config := testConfig(disk, ModeLog, FsyncNo)
+	config.SegmentBytes = 0
+	c.fill(b, config)
+	r := &rig{t: b}
+	cpu, memory := time.Duration(0), int64(0)
 	for b.Loop() {
-		r.store = store()
-		if r.k, err = Open(c, r.store); err != nil {
+		b.StopTimer()
+		r.store = recoveryStore(b)
+		runtime.GC()
+		cpu -= cpuTime(b)
+		b.StartTimer()
+		if r.k, err = Open(config, r.store); err != nil {
 			b.Fatal(err)
 		}
-		if n := r.store.Stats().Items; n != items {
-			b.Errorf("%d items", n)
-		}
 		b.StopTimer()
+		cpu += cpuTime(b)
+		st := r.store.Stats()
+		if st.Items != int64(c.items) {
+			b.Errorf("%d items", st.Items)
+		}
+		memory = st.UsedBytes
 		r.close()
 		b.StartTimer()
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/items, "ns/item")
+	items := float64(b.N) * float64(c.items)
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/items, "ns/item")
+	b.ReportMetric(float64(cpu.Nanoseconds())/items, "cpu-ns/item")
+	b.ReportMetric(float64(memory)/float64(c.items), "B/item")
 }
 
-func BenchmarkRecoverySnapshot(b *testing.B) { benchmarkRecovery(b, true) }
-func BenchmarkRecoveryLog(b *testing.B)      { benchmarkRecovery(b, false) }
+// cpuTime is what the process has used of all processors.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func BenchmarkRecoverySnapshot(b *testing.B)    { recovered{true, 2_000_000, 1}.benchmark(b) }
+func BenchmarkRecoveryLog(b *testing.B)         { recovered{false, 2_000_000, 1}.benchmark(b) }
+func BenchmarkRecoveryLogRepeated(b *testing.B) { recovered{false, 500_000, 4}.benchmark(b) }
 
 // BenchmarkAppend is what an effect costs its loop.
 func BenchmarkAppend(b *testing.B) {

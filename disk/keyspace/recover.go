@@ -41,7 +41,13 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := effectlog.ReadOptions{After: after, Progress: k.config.Progress}
+	f := foresight{store: k.store, had: k.store.Stats().Items}
+	options := effectlog.ReadOptions{After: after, Progress: func(done, total int64) {
+		f.progress(done, total)
+		if k.config.Progress != nil {
+			k.config.Progress(done, total)
+		}
+	}}
 	if k.config.Salvage != nil {
 		options.Salvage = func(d *effectlog.DamageError) { k.salvage(d) }
 	}
@@ -54,6 +60,7 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.store.Fit()
 	r.Epoch = tail.Epoch
 	if tail.Torn != nil {
 		r.Torn = tail.Torn
@@ -65,6 +72,30 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 	k.epoch.Store(uint64(max(tail.Epoch, end)) + 1)
 	k.released.Store(k.epoch.Load() - 1)
 	return tail, nil
+}
+
+// foresight tells the store how many items a log is going to have made: as many more in
+// each byte as in the last half of what was played. A key that is set again is none.
+type foresight struct {
+	store *slab.Store
+	at    int64 // bytes, where had was counted
+	had   int64 // items
+	last  int64 // bytes, where it was told last
+}
+
+// foresightStep is how much of the log is played before the store is told again: a part
+// of it.
+const foresightStep = 32
+
+func (f *foresight) progress(done, total int64) {
+	if done <= f.at || f.last > 0 && done-f.last < total/foresightStep {
+		return
+	}
+	have := f.store.Stats().Items
+	f.store.Expect(have + int64(float64(have-f.had)/float64(done-f.at)*float64(total-done)))
+	if f.last = done; done >= 2*f.at {
+		f.at, f.had = done, have
+	}
 }
 
 // makeSlack raises the memory limit while effects come in another order than they had
