@@ -53,7 +53,7 @@ func persistHint(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return " (it must belong to the user that panda runs as, with all that is in it)"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return " (a start needs room for a segment of the log, 256 MB)"
+		return " (a start needs a little room on the disk: 1 MB)"
 	case errors.Is(err, syscall.ENOTDIR):
 		return " (it is no folder)"
 	case keyspace.IsDamage(err):

@@ -72,14 +72,14 @@ func TestWithoutDirectIO(t *testing.T) {
 
 // TestFullDisk: while there is no room, what changes something waits and reads go on.
 func TestFullDisk(t *testing.T) {
-	folder := mounted(t, "tmpfs", "size=300m") // a segment of the log, and no second one
+	folder := mounted(t, "tmpfs", "size=300m") // a segment of the log, and parts of one
 	var printed safeBuffer
 	log, _ := newLog(&printed, "text", slog.LevelInfo)
 	n := startKept(t, folder, log, "persist.snapshot_after", "100GB", "memcache.item_max", "2MB")
 	c := dial(t, n.Addrs()[0])
 	value := strings.Repeat("v", 1<<20)
 	stored := make(chan error, 1)
-	const sets = 280
+	const sets = 320
 	go func() { // ends with the replies, or the connection
 		go func() {
 			for i := range sets {
@@ -113,6 +113,25 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	stop(t, n)
+}
+
+// TestSmallDisk: a node starts on a disk that has no room for a whole segment.
+func TestSmallDisk(t *testing.T) {
+	folder := mounted(t, "tmpfs", "size=4m")
+	for range 2 {
+		n := startKept(t, folder, silent)
+		exchange(t, dial(t, n.Addrs()[0]), "set key 0 0 5\r\nvalue\r\nget key\r\n", "STORED\r\nVALUE key 0 5\r\nvalue\r\nEND\r\n")
+		if k := n.keyspace.Stats(); !k.DiskLow || k.DiskFull {
+			t.Errorf("%+v", k)
+		}
+		stop(t, n)
+	}
+	n := startKept(t, folder, silent)
+	defer stop(t, n)
+	exchange(t, dial(t, n.Addrs()[0]), "get key\r\n", "VALUE key 0 5\r\nvalue\r\nEND\r\n")
+	if _, err := keep(t, mounted(t, "tmpfs", "size=4k"), silent); err == nil || !strings.Contains(err.Error(), "(a start needs a little room on the disk: 1 MB)") {
+		t.Errorf("%v", err)
+	}
 }
 
 // talkBriefly sends text, and returns what comes back at once.

@@ -59,28 +59,33 @@ func TestCrash(t *testing.T) {
 	if testing.Short() || invariant.On {
 		stride = 7 // the race detector makes it 100 s, and there is one goroutine
 	}
-	overwrite, beside := small, small
+	overwrite, beside, large := small, small, small
+	large.SegmentBytes *= 24 // than which the disk is smaller
 	overwrite.Overwrite = true
 	beside.inline = false // calls are in no certain order
 	for name, kind := range map[string]struct {
 		every, stride int
 		options       Options
+		space         int64 // of the disk; 0: without end
 	}{
-		"always": {1, 1, small}, "now and then": {7, 2, small},
-		"overwriting": {2, 5, overwrite}, "a goroutine": {1, 7, beside},
+		"always": {1, 1, small, 0}, "now and then": {7, 2, small, 0},
+		"overwriting": {2, 5, overwrite, 0}, "a goroutine": {1, 7, beside, 0},
+		"a small disk": {1, 5, large, 16 * segmentBytesMin},
 	} {
-		t.Run(name, func(t *testing.T) { crashes(t, kind.every, kind.stride*stride, kind.options) })
+		t.Run(name, func(t *testing.T) { crashes(t, kind.every, kind.stride*stride, kind.options, kind.space) })
 	}
 }
 
-func crashes(t *testing.T, every, stride int, options Options) {
+func crashes(t *testing.T, every, stride int, options Options, space int64) {
 	whole := diotest.New()
+	whole.SetSpace(space)
 	if _, err := session(whole, &Tail{}, every, options); err != nil {
 		t.Fatal(err)
 	}
 	calls := whole.Calls()
 	for n := 1; n <= calls; n += stride {
 		disk := diotest.New()
+		disk.SetSpace(space)
 		disk.StopAt(n)
 		p, err := session(disk, &Tail{}, every, options)
 		if !errors.Is(err, diotest.ErrStopped) && (options.inline || err != nil) {
@@ -97,6 +102,7 @@ func crashes(t *testing.T, every, stride int, options Options) {
 // recovers crashes the disk, and mends and prolongs the log.
 func recovers(disk *diotest.FS, tear diotest.Tear, p promised, twice bool) error {
 	after := disk.Crash(tear)
+	after.SetSpace(0)
 	tail, last, err := readAll(after, ReadOptions{After: p.forgotten})
 	if err != nil {
 		return err

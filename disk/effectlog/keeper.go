@@ -125,7 +125,9 @@ func (k *keeper) forgetError() error {
 type spare struct {
 	keeper  *keeper
 	segment segment
-	size    int64
+	size    int64 // that is wanted
+	least   int64 // that is enough, if the disk has no room for size
+	made    int64 // that it has
 	filled  int64 // bytes that are written, in place of only being allocated
 	asked   int64 // of these, the Writer's
 	file    dio.File
@@ -134,9 +136,9 @@ type spare struct {
 }
 
 // newSpare is the segment of a serial; nothing in it will be of an epoch before first.
-func newSpare(k *keeper, serial uint64, first Epoch, size int64) *spare {
+func newSpare(k *keeper, serial uint64, first Epoch, size, least int64) *spare {
 	s := segment{serial: serial, identity: rand.Uint64(), first: first}
-	return &spare{keeper: k, segment: s, size: size, filled: dio.BlockSize}
+	return &spare{keeper: k, segment: s, size: size, least: min(size, least), filled: dio.BlockSize}
 }
 
 // path is the file's.
@@ -154,10 +156,29 @@ func (s *spare) create() {
 	s.file = f
 	head := dio.Aligned(dio.BlockSize)
 	s.segment.put(head)
-	s.fail(f.Allocate(0, s.size))
+	s.fail(s.allocate())
 	if s.err == nil {
 		s.fail(second(f.WriteAt(head, 0)))
 	}
+}
+
+// allocate takes room on the disk: what is wanted, or about a half of what there is.
+func (s *spare) allocate() error {
+	half := func(size int64) int64 { return size / 2 &^ (dio.BlockSize - 1) }
+	size := s.size
+	err := s.file.Allocate(0, size)
+	for errors.Is(checkFull(err), ErrFull) && half(size) >= s.least {
+		size = half(size)
+		if err = s.file.Truncate(0); err == nil { // of what it may have got
+			err = s.file.Allocate(0, size)
+		}
+	}
+	if err == nil && size < s.size && half(size) >= s.least { // the rest is for snapshots, and for others
+		size = half(size)
+		err = s.file.Truncate(size)
+	}
+	s.made = size
+	return err
 }
 
 // fail removes what cannot be finished.
@@ -175,7 +196,7 @@ func (s *spare) fill(end int64) {
 	if k.zeroFill == nil {
 		k.zeroFill = dio.Aligned(fillBytes)
 	}
-	for s.err == nil && s.filled < end {
+	for end = min(end, s.made); s.err == nil && s.filled < end; {
 		n := min(fillBytes, end-s.filled)
 		s.fail(second(s.file.WriteAt(k.zeroFill[:n], s.filled)))
 		s.filled += n

@@ -157,3 +157,56 @@ func TestStage(t *testing.T) {
 	}
 	must(t, w.Close())
 }
+
+// A disk that has no room for a whole segment gets smaller ones, down to a part of one; to
+// begin with, and squeezed, as small as need be.
+func TestSmallDisk(t *testing.T) {
+	const whole = 64 * segmentBytesMin
+	options := small
+	options.SegmentBytes = whole
+	for _, c := range []struct{ room, first int64 }{
+		{whole, whole},
+		{whole - 1, whole / 4},
+		{whole / 2, whole / 4},
+		{whole / 16, whole / 32},
+		{2 * segmentBytesMin, segmentBytesMin},
+		{segmentBytesMin, segmentBytesMin},
+		{segmentBytesMin - 1, 0},
+	} {
+		disk := diotest.New()
+		disk.SetSpace(c.room)
+		w, err := NewWriter(disk, ".", &Tail{}, options)
+		if c.first == 0 {
+			if !errors.Is(err, ErrFull) {
+				t.Errorf("%d bytes: %v", c.room, err)
+			}
+			continue
+		}
+		must(t, err)
+		if w.size != c.first {
+			t.Errorf("%d bytes: the first segment has %d", c.room, w.size)
+		}
+		epoch := Epoch(1)
+		for err == nil {
+			if err = w.Write(epoch, chunksOf(epoch)); err == nil {
+				epoch++
+				err = w.Flush()
+			}
+		}
+		if !errors.Is(err, ErrFull) {
+			t.Fatalf("%d bytes: %v", c.room, err)
+		}
+		if used := w.Stats().Bytes; c.room > whole/leastShare && used < c.room/2 {
+			t.Errorf("%d bytes: it is full when %d are used", c.room, used)
+		}
+		disk.SetSpace(w.Stats().Bytes + 3*segmentBytesMin) // in a least segment there is no room
+		w.Squeeze(true)
+		if err := w.Sync(); err != nil || w.Durable() == 0 {
+			t.Errorf("%d bytes, squeezed: %v", c.room, err)
+		}
+		must(t, w.Close())
+		if _, last, err := readAll(disk, ReadOptions{}); err != nil || last < lastOf(epoch-1) {
+			t.Errorf("%d bytes: up to %d of %d, %v", c.room, last, epoch-1, err)
+		}
+	}
+}

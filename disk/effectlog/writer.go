@@ -23,6 +23,9 @@ type Options struct {
 const (
 	segmentBytesDefault = 256 << 20
 	segmentBytesMin     = 64 << 10
+	// leastShare of a segment is made while the disk has no room for more: 16 MiB, so
+	// that a log which goes on like this has no thousands of files.
+	leastShare = 16
 	// firstFilled is the first segment that is filled, which NewWriter waits for: 15 to
 	// 100 ms of a disk, and a second's groups of a fast one.
 	firstFilled = 16 << 20
@@ -59,6 +62,7 @@ type Writer struct {
 	size    int64     // of its file
 	offset  int64     // of the next frame
 	ended   bool      // its last frame is written, before offset
+	tight   bool      // see Squeeze
 	earlier []segment // those that are full, oldest first
 
 	stage   []byte // a frame, and room for the segment's end
@@ -100,10 +104,12 @@ func NewWriter(disk dio.FS, folder string, tail *Tail, options Options) (*Writer
 	}
 	w.stage = dio.Aligned(w.stageLen() + dio.BlockSize)
 	w.keeper = newKeeper(disk, folder, options.inline)
+	w.Squeeze(true) // to begin is better than to refuse it
 	if err := w.begin(tail.Epoch + 1); err != nil {
 		w.keeper.close()
 		return nil, err
 	}
+	w.Squeeze(false)
 	return w, nil
 }
 
@@ -112,8 +118,15 @@ func (w *Writer) stageLen() int {
 	return int(min(stageBytes, w.options.SegmentBytes/4&^(dio.BlockSize-1)))
 }
 
-// reserve is what must be free in a segment that goes on: the stage and the end.
-func (w *Writer) reserve() int64 { return int64(w.stageLen() + dio.BlockSize) }
+// Squeeze says whether a segment may be as small as 64 KiB, or an epoch, when the disk
+// has no room for more: for who makes room behind it.
+func (w *Writer) Squeeze(on bool) { w.tight = on }
+
+// reserve is what must be free in a segment that goes on: the stage, or a part of a small
+// segment, and the end.
+func (w *Writer) reserve() int64 {
+	return min(int64(w.stageLen()), w.size/4&^(dio.BlockSize-1)) + dio.BlockSize
+}
 
 // begin goes on in the next segment, whose first frame will be of first.
 func (w *Writer) begin(first Epoch) error {
@@ -134,7 +147,7 @@ func (w *Writer) begin(first Epoch) error {
 		w.earlier = append(w.earlier, w.segment)
 	}
 	next.segment.first = first
-	w.file, w.segment, w.size, w.offset, w.ended = next.file, next.segment, next.size, dio.BlockSize, false
+	w.file, w.segment, w.size, w.offset, w.ended = next.file, next.segment, next.made, dio.BlockSize, false
 	return nil
 }
 
@@ -162,7 +175,11 @@ func (w *Writer) newSpare(first Epoch) *spare {
 	if w.options.Overwrite {
 		size = min(size, max(2*w.size, firstFilled))
 	}
-	return newSpare(w.keeper, w.segment.serial+1, first, size)
+	least := max(w.options.SegmentBytes/leastShare, segmentBytesMin)
+	if w.tight {
+		least = segmentBytesMin
+	}
+	return newSpare(w.keeper, w.segment.serial+1, first, size, least)
 }
 
 // prepare has the next segment made when half of this one is used, and filled so fast
@@ -271,10 +288,8 @@ func (w *Writer) flush() error {
 	if w.pending.size == 0 {
 		return nil
 	}
-	if w.ended {
-		if err := w.begin(w.pending.first); err != nil {
-			return err
-		}
+	if err := w.room(padded(int64(w.pending.size)) + dio.BlockSize); err != nil {
+		return err
 	}
 	f := w.pending
 	f.flags = frameLast
@@ -433,8 +448,9 @@ func (w *Writer) end() error {
 	}
 	err := w.sync()
 	if err == nil {
-		w.putEnd(w.stage, w.mark)
-		err = w.write(w.stage[:dio.BlockSize])
+		block := w.stage[w.stageLen():] // before it may be a frame that waits
+		w.putEnd(block, w.mark)
+		err = w.write(block)
 		w.ended = true
 	}
 	if err == nil {
