@@ -122,6 +122,23 @@ func (w *Writer) stageLen() int {
 // has no room for more: for who makes room behind it.
 func (w *Writer) Squeeze(on bool) { w.tight = on }
 
+// Spare makes the next segment now, of room for a number of bytes, unless it is there
+// already: for who is about to use the room that the disk has.
+func (w *Writer) Spare(bytes int64) error {
+	if w.failed != nil {
+		return errors.Join(ErrFailed, w.failed)
+	}
+	w.keeper.wait()
+	if w.spare != nil && w.spare.ready.Load() {
+		return nil
+	}
+	size := max(padded(bytes)+w.reserve(), segmentBytesMin)
+	w.spare = newSpare(w.keeper, w.segment.serial+1, w.last+1, size, size)
+	w.spare.create()
+	w.spare.finish()
+	return checkFull(w.spare.err)
+}
+
 // reserve is what must be free in a segment that goes on: the stage, or a part of a small
 // segment, and the end.
 func (w *Writer) reserve() int64 {

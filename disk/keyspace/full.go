@@ -3,16 +3,25 @@ package keyspace
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pandabeardb/panda/disk/effectlog"
+	"github.com/pandabeardb/panda/disk/snapshot"
+	"github.com/pandabeardb/panda/slab"
 )
 
 // When the disk has no room for the log's next segment, the epoch that is closed
 // waits, and with it all that would change something: loops are told that they are
 // full. Nothing that was acknowledged under FsyncAlways is lost by that, reads go on,
 // and once there is room everything does.
+//
+// A snapshot makes room, if it fits: it begins with the last epoch that the log has. The
+// snapshot before the newest goes for it, of what is free then the log takes nothing while
+// it is taken, and, when it is whole, a segment as small as need be for what waits. Then
+// the log of before is not needed any more.
 
 const (
 	// retryEvery is how often is looked whether there is room again.
@@ -30,11 +39,12 @@ const (
 
 // fullDisk is how the writer waits for room. Its fields are the writer's.
 type fullDisk struct {
-	held    atomic.Bool // an epoch waits
-	times   atomic.Int64
-	since   time.Time
-	triedAt time.Time
-	saidAt  time.Time
+	held     atomic.Bool // an epoch waits
+	reserved atomic.Bool // what room there is is a snapshot's
+	times    atomic.Int64
+	since    time.Time
+	triedAt  time.Time
+	saidAt   time.Time
 }
 
 // hold has the epoch that is being written wait, and returns ErrFull.
@@ -64,10 +74,83 @@ func (k *Keyspace) letGo() {
 }
 
 // waits reports whether an epoch waits, and it is not time to try again.
-func (f *fullDisk) waits() bool { return f.held.Load() && time.Since(f.triedAt) < retryEvery }
+func (f *fullDisk) waits() bool {
+	return f.held.Load() && (f.reserved.Load() || time.Since(f.triedAt) < retryEvery)
+}
 
 // isFull reports whether a write found no room, and has changed nothing.
 func isFull(err error) bool { return errors.Is(err, effectlog.ErrFull) }
+
+// fullError makes an error of what takes room an ErrFull, if it is one.
+func fullError(err error) error {
+	if !errors.Is(err, ErrFull) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// reserve keeps the room that there is, and that of the snapshot before the newest, for
+// a snapshot and for the epoch that waits.
+func (k *Keyspace) reserve() error {
+	k.full.reserved.Store(true)
+	if err := snapshot.RemoveOlder(k.disk, "."); err != nil {
+		return err
+	}
+	return k.onWriter(func() error {
+		bytes := int64(0)
+		for i := range k.chunks {
+			for _, piece := range k.chunks[i].Pieces {
+				bytes += int64(len(piece))
+			}
+		}
+		return fullError(k.log.Spare(bytes))
+	})
+}
+
+// writeTight makes all durable, also what waits for room, if there is only a little. The
+// writer's.
+func (k *Keyspace) writeTight() error {
+	k.log.Squeeze(true)
+	defer k.log.Squeeze(false)
+	if err := k.writeAll(); err != nil {
+		return err
+	}
+	return k.sync()
+}
+
+// snapshotHelps reports whether a snapshot is likely to make room on a disk that is full:
+// the log's files have more than it will have, and it fits. Once in a while it is tried.
+func (k *Keyspace) snapshotHelps() bool {
+	if !k.full.held.Load() || k.config.SnapshotBytes < 0 || k.config.FetchTier != nil {
+		return false // what a tier has is not known
+	}
+	k.snapshots.mu.Lock()
+	tried, bytes := k.snapshots.takenAt, k.snapshots.bytes
+	k.snapshots.mu.Unlock()
+	if time.Since(tried) < sayFullEvery {
+		return false
+	}
+	free, _, err := k.disk.Space()
+	if err != nil {
+		return false
+	}
+	store := k.store.Stats()
+	bytes = max(bytes, store.Bytes+store.Items*recordRoom+8*slab.Slots)
+	return k.figures.segmentBytes.Load() > bytes && free+k.olderBytes() > bytes
+}
+
+// olderBytes is what the snapshots before the newest have.
+func (k *Keyspace) olderBytes() (sum int64) {
+	infos, err := k.disk.List(".")
+	newest := int64(0)
+	for _, info := range infos { // by name
+		if err == nil && strings.HasSuffix(info.Name(), ".snapshot") {
+			sum += newest
+			newest = info.Size()
+		}
+	}
+	return sum
+}
 
 // diskSpace is what is known of the disk's room. Times are the snapshots' goroutine's.
 type diskSpace struct {

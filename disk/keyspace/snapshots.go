@@ -124,7 +124,7 @@ func (k *Keyspace) runSnapshots() {
 			answer <- k.snapshot()
 		case <-tick.C:
 			k.raiseBase()
-			if k.snapshotDue() {
+			if k.snapshotDue() || k.snapshotHelps() {
 				if err := k.snapshot(); err != nil && !errors.Is(err, ErrClosed) {
 					k.note("a snapshot failed", err)
 				}
@@ -230,13 +230,14 @@ func (k *Keyspace) take(rest func(time.Duration) bool) error {
 	defer s.running.Store(false)
 	begun := time.Now()
 	changed, logBytes := k.changes(), k.logWritten.Load()
+	defer k.full.reserved.Store(false)
 	begin, err := k.closeEpoch()
 	if err != nil {
 		return err
 	}
 	w, err := snapshot.Create(k.disk, ".", snapshot.Options{Begin: begin, CreatedMS: k.config.NowMS()})
 	if err != nil {
-		return err
+		return fullError(err)
 	}
 	walk := walk{k: k, w: w, flushes: k.store.Flushes()}
 	err = walk.run(rest)
@@ -244,7 +245,7 @@ func (k *Keyspace) take(rest func(time.Duration) bool) error {
 		err = walk.finish()
 	}
 	if err != nil {
-		return errors.Join(err, w.Abandon())
+		return fullError(errors.Join(err, w.Abandon()))
 	}
 	if err := k.forget(begin); err != nil {
 		return err
@@ -263,6 +264,9 @@ func (k *Keyspace) closeEpoch() (effectlog.Epoch, error) {
 		return effectlog.Epoch(k.epoch.Add(1) - 1), nil
 	}
 	err := k.onWriter(k.writeAll)
+	if errors.Is(err, ErrFull) { // what waits is behind the snapshot's beginning
+		err = k.reserve()
+	}
 	return effectlog.Epoch(k.released.Load()), err
 }
 
@@ -405,13 +409,7 @@ func (w *walk) finish() error {
 		return err
 	}
 	if k.logs() {
-		err := k.onWriter(func() error {
-			if err := k.writeAll(); err != nil {
-				return err
-			}
-			return k.sync()
-		})
-		if err != nil {
+		if err := k.onWriter(k.writeTight); err != nil {
 			return err
 		}
 	}

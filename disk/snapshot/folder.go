@@ -95,6 +95,18 @@ func RemoveLeftovers(disk dio.FS, folder string) error {
 	return err
 }
 
+// RemoveOlder removes all published snapshots but the newest, to make room.
+func RemoveOlder(disk dio.FS, folder string) error {
+	serials, err := published(disk, folder)
+	if err != nil || len(serials) < 2 {
+		return err
+	}
+	if err := removeOlder(disk, folder, serials[len(serials)-1], 0); err != nil {
+		return err
+	}
+	return disk.SyncFolder(folder)
+}
+
 // removeOlder removes all but the keep newest of those before serial.
 func removeOlder(disk dio.FS, folder string, serial uint64, keep int) error {
 	serials, err := published(disk, folder)

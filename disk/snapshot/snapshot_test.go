@@ -376,3 +376,28 @@ func wantIs(t *testing.T, err, target error) {
 		t.Errorf("%v; wanted %v", err, target)
 	}
 }
+
+// TestRemoveOlder: the newest stays.
+func TestRemoveOlder(t *testing.T) {
+	disk := diotest.New()
+	if err := RemoveOlder(disk, "."); err != nil {
+		t.Error(err)
+	}
+	for _, serial := range []uint64{3, 4, 9} {
+		f, err := disk.Open(fileName(serial), dio.New)
+		if err == nil {
+			err = f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := RemoveOlder(disk, "."); err != nil {
+			t.Error(err)
+		}
+		if serials, err := published(disk, "."); err != nil || len(serials) != 1 || serials[0] != 9 {
+			t.Errorf("%v are left, %v", serials, err)
+		}
+	}
+}
