@@ -176,3 +176,31 @@ func prolongs(disk *diotest.FS, tail *Tail, forgotten Epoch) error {
 	}
 	return err
 }
+
+// A process dies when a segment has its end, which is not durable, and the next process
+// goes on behind it: that end must be durable before.
+func TestEndedAndNotDurable(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	last := Epoch(0)
+	for !w.ended {
+		last++
+		must(t, w.Write(last, []Chunk{chunk(last, 2)}))
+		must(t, w.Flush())
+	}
+	tail, err := Read(disk, ".", ReadOptions{}, wholeRecords)
+	must(t, err)
+	if tail.Epoch != last || !tail.ended {
+		t.Fatalf("up to %d of %d, ended: %v", tail.Epoch, last, tail.ended)
+	}
+	must(t, Repair(disk, ".", tail))
+	next := start(t, disk, tail)
+	must(t, next.Write(last+1, []Chunk{chunk(last+1, 2)}))
+	must(t, next.Sync())
+	for _, tear := range diotest.Tears(1) {
+		found, err := Read(disk.Crash(tear), ".", ReadOptions{}, wholeRecords)
+		if err != nil || found.Epoch != last+1 {
+			t.Errorf("%s: %+v, %v", tear.Name, found, err)
+		}
+	}
+}

@@ -11,7 +11,7 @@ import (
 // Repair ends the last segment behind what Read found whole in it, so that a log
 // that goes on in the next one has no torn place within, and removes a segment that was
 // only made ready. It may be interrupted, and done again, with the same Tail or that of
-// another Read. Nothing is done to a log that was closed.
+// another Read. Nothing is changed of a log that was closed.
 func Repair(disk dio.FS, folder string, tail *Tail) error {
 	for len(tail.blank) > 0 { // the newest first: a crash must not leave a gap
 		newest := len(tail.blank) - 1
@@ -23,7 +23,7 @@ func Repair(disk dio.FS, folder string, tail *Tail) error {
 		}
 		tail.blank = tail.blank[:newest]
 	}
-	if tail.serial == 0 || tail.ended {
+	if tail.serial == 0 {
 		return nil
 	}
 	last := &tail.segments[len(tail.segments)-1]
@@ -32,6 +32,9 @@ func Repair(disk dio.FS, folder string, tail *Tail) error {
 		return err
 	}
 	defer f.Close()
+	if tail.ended {
+		return f.Sync() // the process that wrote the end may have died before it did so
+	}
 	// First the rest is gone for good: an end with torn frames behind it is damage.
 	if err := f.Truncate(tail.end); err != nil {
 		return err
