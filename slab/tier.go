@@ -33,7 +33,7 @@ type TierRules struct {
 	LeastBytes int   // of a value; below tierLeast none goes
 	LargeBytes int   // see TierLarge; 0: no value is
 	ShortMS    int64 // see TierShort
-	AgeS       int64 // what was not used for so many seconds goes, whether memory is needed or not; negative: nothing
+	AgeS       int64 // what was not used for more seconds goes, whether memory is needed or not; 0: all; negative: nothing
 }
 
 // An item whose value a tier has keeps all else in memory, in a fixed run. Behind its
@@ -56,6 +56,11 @@ const (
 	agingChunks = 4096
 	agingBytes  = 16 << 20
 	agingLeast  = 16 // a run counts as so many chunks more
+	// recallReads: a value comes back at the next read after so many. To bring it back
+	// and out again costs about as much as a read of it.
+	recallReads = 2
+	// stayPart is how much of the mean stay in memory each value that goes makes up.
+	stayPart = 64
 	// lostPart: the sweep removes items whose values the tier has dropped when items in
 	// fixed runs have 1/8 of the memory. Before, they tell a miss what it is.
 	lostPart = 8
@@ -68,9 +73,10 @@ type tiering struct {
 
 	// Of the search for memory, which has the lock.
 	parcel parcel
-	bytes  int    // that went since a tick began
-	next   uint32 // run that aging looks at next; 0: the oldest
-	queue  queue  // in which it stands
+	stay   atomic.Int64 // how long what goes was not used: 1/stayPart seconds, a mean; 0: nothing went
+	bytes  int          // that went since a tick began
+	next   uint32       // run that aging looks at next; 0: the oldest
+	queue  queue        // in which it stands
 }
 
 // UseTier has values that are to be evicted go to t. It is called before any
@@ -129,7 +135,13 @@ func (s *Store) mayMove(it Item) bool {
 // isAged reports whether an item goes to the tier because of its age.
 func (s *Store) isAged(v *victim, it Item) bool {
 	age := s.tiering.rules.Load().AgeS
-	return age >= 0 && s.mayMove(it) && int64(idleSeconds(v.now, it.accessed())) >= age
+	return age >= 0 && s.mayMove(it) && (age == 0 || isIdle(it, v.now, age))
+}
+
+// isIdle reports whether an item was not used for more than so many seconds. They are
+// whole ones: a difference of one may be no time at all.
+func isIdle(it Item, now uint32, seconds int64) bool {
+	return int64(idleSeconds(now, it.accessed())) > seconds
 }
 
 // headsFull reports whether items whose values are in the tier have their part of the
@@ -248,6 +260,7 @@ func (sh *shard) exchange(t *tally, slot *uint64, it, to Item) {
 func (s *Store) spill(v *victim, sh *shard, slot *uint64, it Item, hash uint64) fate {
 	s.pack(it, v.nowMS)
 	if r, at := s.send(); r != 0 {
+		s.stayed(v, it)
 		sh.replace(&s.evictTally, slot, it, r, at)
 		return moved
 	}
@@ -279,9 +292,20 @@ func (s *Store) spillLarge(v *victim, sh *shard, it Item, stamp uint64) fate {
 	case r == 0:
 		sh.evictOut(v, slot, it, h)
 	default:
+		s.stayed(v, it)
 		sh.replace(&s.evictTally, slot, it, r, at)
 	}
 	return gone
+}
+
+// stayed notes how long an item was not used whose value goes since memory is full.
+func (s *Store) stayed(v *victim, it Item) {
+	if v.aging {
+		return
+	}
+	mean := &s.tiering.stay
+	was := mean.Load()
+	mean.Store(max(1, was-was/stayPart+int64(idleSeconds(v.now, it.accessed()))))
 }
 
 // trimHeads makes room among the items whose values are in the tier, when these have
@@ -434,6 +458,18 @@ func refOf(slot *uint64) ref { return ref(*slot & refMask) }
 
 // Lose removes the item that Find returned, whose value the tier could not give.
 func (l *Locked) Lose(it Item) { l.remove(it, KindEvict) }
+
+// Recalls reports whether the value of the item that Find returned, which the tier has
+// and somebody reads, is worth its memory: it was read again and again, and the last
+// time lately enough that it would have been in memory still. It comes before Accessed.
+func (l *Locked) Recalls(it Item, nowMS int64) bool {
+	t, now := &l.h.s.tiering, l.h.s.seconds(nowMS)
+	if age := t.rules.Load().AgeS; age > 0 && isIdle(it, now, age) {
+		return false
+	}
+	stay := t.stay.Load()
+	return l.Reads() >= recallReads && (stay == 0 || !isIdle(it, now, stay/stayPart+1))
+}
 
 // Reads is how often the item that Find returned was read lately, 0 to 3.
 func (l *Locked) Reads() int { return int(*l.slot & freqMask / freqOne) }

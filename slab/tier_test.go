@@ -249,7 +249,7 @@ func TestAging(t *testing.T) {
 		set(t, h, fmt.Sprint("fixed", i), value(uint64(i), 1000), Spec{})
 	}
 	set(t, h, "huge", value(1, 300_000), Spec{Evictable: true})
-	h.Tick(testStartMS + 1000)
+	h.Tick(testStartMS + 2999) // 2 seconds that are over, and not more than 2
 	if tier.sent != 0 {
 		t.Fatalf("%d went at once", tier.sent)
 	}
@@ -276,6 +276,70 @@ func TestAging(t *testing.T) {
 			if v := get(h, fmt.Sprint(c.name, i), testStartMS); !bytes.Equal(v, value(uint64(i), c.n)) {
 				t.Fatalf("%s%d", c.name, i)
 			}
+		}
+	}
+}
+
+// Comes back what was read twice before, and the last time before so long that memory
+// had it still.
+func TestRecalls(t *testing.T) {
+	for _, c := range []struct {
+		age    int64 // the rule's
+		idleS  int64 // between the second read and this one
+		stayed int   // seconds that values stay in memory; 0: there is room
+		reads  int
+		want   bool
+	}{
+		{-1, 100, 0, 2, true},
+		{-1, 0, 0, 1, false},
+		{-1, 5, 5, 2, true},
+		{-1, 8, 5, 2, false},
+		{0, 100, 0, 2, true},
+		{3, 3, 0, 2, true},
+		{3, 4, 0, 2, false},
+	} {
+		rules := quietRules
+		rules.AgeS = 0
+		s, _ := tierStore(t, 16<<20, 1<<30, rules)
+		h := s.Handle(0)
+		set(t, h, "key", value(1, 300), Spec{Evictable: true})
+		h.Tick(testStartMS)
+		rules.AgeS = c.age
+		s.SetTierRules(rules)
+		k := h.Key(0, []byte("key"))
+		l := h.Lock(&k)
+		it, _ := l.Find(testStartMS)
+		for range 500 * min(c.stayed, 1) { // mean of those that went
+			s.stayed(&victim{now: it.accessed() + uint32(c.stayed)}, it)
+		}
+		for range c.reads {
+			l.Accessed(it, testStartMS)
+		}
+		if got := l.Recalls(it, testStartMS+1000*c.idleS); got != c.want || !it.OnTier() {
+			t.Errorf("%+v: %v", c, got)
+		}
+		l.Unlock()
+	}
+}
+
+// How long values stay in memory is what those that pressure moves out were not used.
+func TestStay(t *testing.T) {
+	for _, size := range []int{2000, 50_000} {
+		s, _ := tierStore(t, 8<<20, 1<<30, quietRules)
+		h := s.Handle(0)
+		fill := func(kind string, bytes int) {
+			for i := range bytes / size {
+				set(t, h, fmt.Sprint(kind, i), value(1, size), Spec{Evictable: true})
+			}
+		}
+		fill("first", 4<<20)
+		if got := s.tiering.stay.Load(); got != 0 {
+			t.Fatalf("%d/%d s, and memory has room", got, stayPart)
+		}
+		h.Tick(testStartMS + 10_000)
+		fill("second", 8<<20)
+		if got := s.tiering.stay.Load() / stayPart; got < 3 || got > 10 {
+			t.Errorf("values of %d bytes: %d s, want about 8", size, got)
 		}
 	}
 }

@@ -164,9 +164,9 @@ func (w *worker) valueFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []
 		}
 		return got
 	}
+	p := w.planRefill(l, it, f)
 	l.Accessed(it, w.now)
 	w.countGet(it)
-	p := w.planRefill(l, it, f)
 	w.appendHead(it, key, k)
 	w.appendFetched(f)
 	if !k.packet {
@@ -229,9 +229,9 @@ func (w *worker) touchFetched(hk *slab.Key, l *slab.Locked, it slab.Item, key []
 		w.addFetch(w.fetches(), f)
 		return missed, true
 	}
+	p := w.planRefill(l, it, f)
 	l.Accessed(it, w.now)
 	w.countItem(it, touchHits)
-	p := w.planRefill(l, it, f)
 	w.appendHead(it, key, k)
 	w.appendFetched(f)
 	if !k.packet {

@@ -25,9 +25,6 @@ const (
 	aheadBytes = 256 << 10
 	// spareMax is how many fetches a loop keeps for the next ones: 300 bytes each.
 	spareMax = 1024
-	// refillReads: a value that was read so often since eviction last came by goes back
-	// to memory, if any does.
-	refillReads = 3
 )
 
 // keyFate is what became of a key of a get.
@@ -313,7 +310,7 @@ type refill struct {
 }
 
 // planRefill decides whether the value of a locked item goes back to memory: one in
-// ext_recache_rate does, and what is read again and again.
+// ext_recache_rate does, and what is read again and again. The read has not been noted.
 func (w *worker) planRefill(l *slab.Locked, it slab.Item, f *fetching) refill {
 	p := refill{f: f, value: f.read.Value, version: it.Version()}
 	rate := w.server.knobs.recacheRate.Load()
@@ -321,7 +318,7 @@ func (w *worker) planRefill(l *slab.Locked, it slab.Item, f *fetching) refill {
 		return p
 	}
 	w.recacheHits++
-	if w.recacheHits%uint64(rate) == 0 || l.Reads() >= refillReads {
+	if w.recacheHits%uint64(rate) == 0 || l.Recalls(it, w.now) {
 		p.wanted = true
 		p.spec = slab.Spec{ValueLen: len(p.value), Flags: it.Flags(), ExpiresAtMS: it.ExpiresAtMS(), Evictable: it.Evictable()}
 		if it.CAS() != it.Version() {

@@ -371,7 +371,7 @@ func TestFlashAborts(t *testing.T) {
 // Values go back to memory as ext_recache_rate says, and those that are read again and
 // again.
 func TestFlashRecache(t *testing.T) {
-	for _, c := range []struct{ rate, reads int }{{0, 1000}, {1, 1}, {10, refillReads}} {
+	for _, c := range []struct{ rate, reads int }{{0, 1000}, {1, 1}, {10, 3}} {
 		for _, n := range []int{300, 50_000} {
 			r := newTierRig(t, func(s *Settings) { s.ExtRecacheRate = c.rate })
 			p := r.dial()
