@@ -9,7 +9,7 @@ DIR     ?=# of data folders that are measured, default: that of temporary files
 NEW     ?= .cache/bench-new.txt
 OLD     ?= .cache/bench-old.txt
 
-.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare durable soak soak-durable crash recovery density events hits compat cross
+.PHONY: run build test tests suites peers check unit race fuzz golden gen bench bench-diff compare durable tier soak soak-durable crash recovery density events hits compat cross
 
 # Builds, and serves memcache on 127.0.0.1:11211 (and ::1).
 run: build
@@ -100,6 +100,10 @@ compare:
 # the disk below DIR: perf/durable.go, perf/group.go. Minutes.
 durable:
 	$(GO) run ./perf/cmd/pandaperf -durable -dir "$(DIR)"
+
+# Values on flash beside memcached's extstore, in files below DIR: perf/tier.go. Minutes, 4 GB.
+tier:
+	$(GO) run ./perf/cmd/pandaperf -tier -dir "$(DIR)"
 
 # Hit ratios beside memcached's, and what becomes of them when values change their
 # size, for ten minutes: perf/hits/doc.go.

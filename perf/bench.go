@@ -32,7 +32,10 @@ func WriteBench(w io.Writer, r *Report) error {
 		writeTails(w, l.Threads, l.Peer, l.PeerAt)
 	}
 	for i := range r.Figures {
-		writeFigureSamples(w, &r.Figures[i])
+		writeFigureSamples(w, "Durable", &r.Figures[i])
+	}
+	for i := range r.Flash {
+		writeFigureSamples(w, "Flash", &r.Flash[i])
 	}
 	_, err := fmt.Fprintln(w, "PASS")
 	return err

@@ -10,6 +10,7 @@
 //	go run ./perf/cmd/pandaperf -subject memcached   memcached against itself:
 //	                                                 what the method is worth
 //	go run ./perf/cmd/pandaperf -durable -dir DIR    what durability costs, on a disk
+//	go run ./perf/cmd/pandaperf -tier -dir DIR       values on flash
 //
 // It starts servers by perf/peer and loads them by perf/load. It imports
 // nothing of the server: what it measures, it measures from outside. How well
@@ -29,6 +30,9 @@
 // that the peer reaches, from planned times. What fsync=always reaches with 50 writers is
 // held against perf/groupsync, which makes as many bytes durable as the server's groups
 // had, in turns with it and in the same folder.
+//
+// Second tiers are measured in turns, too, with ten times the data that memory holds: when
+// it was loaded at once, and when memcached has made room for all keys.
 //
 // # Output
 //

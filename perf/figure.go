@@ -23,6 +23,10 @@ const (
 	ofP99  = "p99-ns"
 	ofP999 = "p99.9-ns"
 	ofSync = "syncs/s"
+
+	ofHits    = "hits/1000"
+	ofHitRate = "hits/s"
+	ofFlash   = "flash-hits/1000"
 )
 
 // Ratio compares both sides.
@@ -44,11 +48,11 @@ func (f *Figure) verdict() string {
 	return fmt.Sprintf("<= %.2f: %s", f.Bar, verdict(f.Pass()))
 }
 
-func writeFigures(w io.Writer, figures []Figure) error {
+func writeFigures(w io.Writer, title string, figures []Figure) error {
 	if len(figures) == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "\nDurability, medians of %d rounds; ratio by round\n", len(figures[0].PeerAt))
+	fmt.Fprintf(w, "\n%s, medians of %d rounds; ratio by round\n", title, len(figures[0].PeerAt))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "row\tours\tpeer\tfigure\tours\tpeer\tratio\trange\tbar\t\n")
 	for i := range figures {
@@ -61,10 +65,10 @@ func writeFigures(w io.Writer, figures []Figure) error {
 }
 
 // writeFigureSamples prints figures in Go's benchmark format.
-func writeFigureSamples(w io.Writer, f *Figure) {
+func writeFigureSamples(w io.Writer, name string, f *Figure) {
 	write := func(side string, values []float64) {
 		for _, v := range values {
-			fmt.Fprintf(w, "BenchmarkDurable/%s/server=%s-%d\t1\t%.1f %s\n", f.Row, side, runtime.GOMAXPROCS(0), v, f.What)
+			fmt.Fprintf(w, "Benchmark%s/%s/server=%s-%d\t1\t%.1f %s\n", name, f.Row, side, runtime.GOMAXPROCS(0), v, f.What)
 		}
 	}
 	write(f.Ours, f.OursAt)

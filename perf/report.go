@@ -5,6 +5,7 @@ import "time"
 // Sample is one cell: a load on one server in one round.
 type Sample struct {
 	Requests int64
+	Hits     int64         // of gets that may miss
 	CPU      time.Duration // of the server
 	Elapsed  time.Duration
 	// P50 … are latencies at a fixed rate; zero in a closed loop.
@@ -15,6 +16,7 @@ type Sample struct {
 // they were.
 func (s *Sample) add(half Sample) {
 	s.Requests += half.Requests
+	s.Hits += half.Hits
 	s.CPU += half.CPU
 	s.Elapsed += half.Elapsed
 }
@@ -87,6 +89,7 @@ type Report struct {
 	Contests []Contest
 	Latency  *LatencyResult
 	Figures  []Figure // of durability
+	Flash    []Figure // of second tiers
 	Skipped  []string // rows that could not be measured, with their reasons
 }
 
@@ -111,9 +114,11 @@ func (r *Report) Failed() (n int) {
 	if r.Latency != nil && r.Latency.Ratio().Median > latencyBar {
 		n++
 	}
-	for i := range r.Figures {
-		if !r.Figures[i].Pass() {
-			n++
+	for _, figures := range [][]Figure{r.Figures, r.Flash} {
+		for i := range figures {
+			if !figures[i].Pass() {
+				n++
+			}
 		}
 	}
 	return n

@@ -29,7 +29,8 @@ type Options struct {
 	Base             string // a panda binary to compare with, in place of both
 	Latency          bool   // against memcached, or the base
 	Durable          bool   // what durability costs, beside none and beside redis
-	Folder           string // where data folders are made; empty: the system's for temporary files
+	Tier             bool   // values on flash, beside memcached's extstore
+	Folder           string // where data folders and files are made; empty: the system's for temporary files
 
 	Rows        *regexp.Regexp // nil: all
 	Rounds      int
@@ -67,7 +68,9 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: latency is measured against memcached, for some time", ErrOptions)
 	case o.Durable && !o.wantsDurable():
 		return fmt.Errorf("%w: no row of durability matches %v", ErrOptions, o.Rows)
-	case o.Durable:
+	case o.Tier && !o.wantsTier():
+		return fmt.Errorf("%w: no row of flash matches %v", ErrOptions, o.Rows)
+	case o.Durable || o.Tier:
 		return nil
 	case !o.AgainstMemcached && !o.AgainstFloor && o.Base == "":
 		return fmt.Errorf("%w: nothing to measure against", ErrOptions)
@@ -108,6 +111,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	if o.Durable {
 		if err := o.againstDurable(ctx, report); err != nil {
+			return nil, err
+		}
+	}
+	if o.Tier {
+		if err := o.againstTier(ctx, report); err != nil {
 			return nil, err
 		}
 	}

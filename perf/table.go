@@ -26,7 +26,10 @@ func WriteTable(w io.Writer, r *Report) error {
 			return err
 		}
 	}
-	if err := writeFigures(w, r.Figures); err != nil {
+	if err := writeFigures(w, "Durability", r.Figures); err != nil {
+		return err
+	}
+	if err := writeFigures(w, "Values on flash", r.Flash); err != nil {
 		return err
 	}
 	for _, s := range r.Skipped {

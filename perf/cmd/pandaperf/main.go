@@ -74,7 +74,8 @@ func parse(args []string, stderr io.Writer) (*perf.Options, *settings, error) {
 	f.IntVar(&o.Rounds, "rounds", 7, "rounds of each row; the medians count")
 	f.Float64Var(&o.Scale, "ops", 1, "`scale` of the requests of a cell")
 	f.BoolVar(&o.Durable, "durable", false, "measure what durability costs, beside none and beside redis, and nothing else")
-	f.StringVar(&o.Folder, "dir", "", "a `directory` on the disk to measure, for data folders; default: that of temporary files")
+	f.BoolVar(&o.Tier, "tier", false, "compare values on flash with memcached's extstore, and nothing else")
+	f.StringVar(&o.Folder, "dir", "", "a `directory` on the disk to measure, for data folders and files; default: that of temporary files")
 	f.BoolVar(&s.quick, "quick", false, "3 rounds of small cells: seconds, for development")
 	f.BoolVar(&o.Latency, "latency", true, "measure p99.9 at half of memcached's maximum rate too")
 	f.DurationVar(&o.LatencyTime, "latency-time", 3*time.Second, "length of a cell of the tail")
@@ -100,7 +101,7 @@ func apply(o *perf.Options, s *settings) error {
 	o.AgainstMemcached = s.against != "floor" && o.Base == ""
 	o.AgainstFloor = s.against != "memcached" && o.Base == ""
 	o.Latency = o.Latency && s.against != "floor"
-	if o.Durable {
+	if o.Durable || o.Tier {
 		o.AgainstMemcached, o.AgainstFloor, o.Latency = false, false, false
 	}
 	if s.quick {

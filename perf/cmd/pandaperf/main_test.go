@@ -33,6 +33,10 @@ func TestFlags(t *testing.T) {
 	if err != nil || !o.Durable || o.AgainstMemcached || o.AgainstFloor || o.Latency || o.Folder != "d" {
 		t.Errorf("durable: %+v %v", o, err)
 	}
+	o, _, err = parse([]string{"-tier", "-dir", "d"}, io.Discard)
+	if err != nil || !o.Tier || o.Durable || o.AgainstMemcached || o.AgainstFloor || o.Latency || o.Folder != "d" {
+		t.Errorf("tier: %+v %v", o, err)
+	}
 	for _, bad := range [][]string{{"-against", "redis"}, {"-rows", "("}, {"extra"}, {"-no-such-flag"}} {
 		if _, _, err := parse(bad, io.Discard); err == nil {
 			t.Errorf("%v: no error", bad)
