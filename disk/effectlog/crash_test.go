@@ -204,3 +204,31 @@ func TestEndedAndNotDurable(t *testing.T) {
 		}
 	}
 }
+
+// All but the segment that was made ahead is forgotten, and the process dies: there is
+// nothing to repair, and the log goes on with the number of that one.
+func TestOnlyBlank(t *testing.T) {
+	disk := diotest.New()
+	w := start(t, disk, &Tail{})
+	last := Epoch(0)
+	for !w.ended || w.segment.serial < 3 {
+		last++
+		must(t, w.Write(last, []Chunk{chunk(last, 2)}))
+		must(t, w.Sync())
+	}
+	begun := w.Stats().Begun
+	must(t, w.begin(last+1)) // as the next epoch does, before it is written
+	must(t, w.Forget(last))
+	for range 2 {
+		tail, err := Read(disk, ".", ReadOptions{After: last}, wholeRecords)
+		must(t, err)
+		if !tail.Empty() || tail.Ends(".", begun) != nil || tail.Ends(".", begun+1) == nil {
+			t.Errorf("%+v, begun %d", tail, begun)
+		}
+		must(t, Repair(disk, ".", tail))
+		w = start(t, disk, tail)
+		if w.segment.serial != begun+1 || w.Stats().Begun != begun {
+			t.Errorf("goes on in segment %d, begun %d", w.segment.serial, w.Stats().Begun)
+		}
+	}
+}

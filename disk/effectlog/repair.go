@@ -23,7 +23,7 @@ func Repair(disk dio.FS, folder string, tail *Tail) error {
 		}
 		tail.blank = tail.blank[:newest]
 	}
-	if tail.serial == 0 {
+	if tail.Empty() {
 		return nil
 	}
 	last := &tail.segments[len(tail.segments)-1]
@@ -54,4 +54,17 @@ func Repair(disk dio.FS, folder string, tail *Tail) error {
 	tail.ended = true
 	last.bytes = tail.end + dio.BlockSize
 	return nil
+}
+
+// Empty reports whether the log has no segment, but perhaps one that was only made ready.
+func (t *Tail) Empty() bool { return len(t.segments) == 0 }
+
+// Ends reports whether the log goes up to the segment of a number, which Stats.Begun was:
+// nil, or what is missing.
+func (t *Tail) Ends(folder string, begun uint64) error {
+	if t.serial >= begun {
+		return nil
+	}
+	missing := segment{serial: begun}
+	return &DamageError{File: path.Join(folder, missing.name()), Record: -1, Err: ErrGap}
 }

@@ -70,6 +70,8 @@ type Writer struct {
 	pending frame // in stage, of whole epochs; without bytes there is none
 	before  Epoch // the last one that Write was given before those
 
+	begun uint64 // serial of the last segment of which something is durable
+
 	written  Epoch // the last one that Write was given
 	last     Epoch // the last one in the file that has effects
 	durable  Epoch
@@ -99,7 +101,7 @@ func NewWriter(disk dio.FS, folder string, tail *Tail, options Options) (*Writer
 	w := &Writer{
 		disk: disk, folder: folder, options: options,
 		earlier: tail.segments,
-		segment: segment{serial: tail.serial},
+		segment: segment{serial: tail.serial}, begun: tail.serial,
 		written: tail.Epoch, durable: tail.Epoch, last: tail.Epoch, mark: tail.Epoch,
 	}
 	w.stage = dio.Aligned(w.stageLen() + dio.BlockSize)
@@ -498,6 +500,9 @@ func (w *Writer) sync() error {
 		return err
 	}
 	w.syncNeed, w.unsynced, w.loose = false, 0, false
+	if w.offset > dio.BlockSize {
+		w.begun = w.segment.serial
+	}
 	w.durable, w.mark = w.written, w.last
 	if w.pending.size > 0 {
 		w.durable = w.before
@@ -534,14 +539,15 @@ type Stats struct {
 	Written  int64 // bytes, by this Writer
 	Pending  int64 // of these, not durable, or still in memory
 	Segments int
-	Bytes    int64 // of their files
-	Oldest   Epoch // nothing before it is in the log
+	Bytes    int64  // of their files
+	Oldest   Epoch  // nothing before it is in the log
+	Begun    uint64 // number of the last segment that a crash leaves with something in it
 }
 
 // Stats are the figures now.
 func (w *Writer) Stats() Stats {
 	s := Stats{Written: w.bytes, Pending: w.unsynced + int64(w.pending.size), Segments: 1 + len(w.earlier),
-		Bytes: w.size, Oldest: w.segment.first}
+		Bytes: w.size, Oldest: w.segment.first, Begun: w.begun}
 	for i := range w.earlier {
 		s.Bytes += w.earlier[i].bytes
 	}

@@ -8,65 +8,89 @@ import (
 	"time"
 
 	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/effectlog"
 )
 
-// The folder has a file that says what it is, and up to where sequences may have
-// been used: three lines of text, replaced as a whole at every start.
+// The folder has a file that says what it is, up to where sequences may have been used,
+// and to which segment the log goes at least: lines of text, replaced as a whole at every
+// start, and since.
 const (
 	lockName      = "LOCK"
 	folderName    = "KEYSPACE"
 	temporaryName = "KEYSPACE.tmp"
-	folderText    = "panda keyspace\nversion %d\nsequences %d\n"
+	folderText    = "panda keyspace\nversion %d\nsequences %d\nsegment %d\n"
 	folderVersion = 1
 )
 
-// openFolder is the base of sequences of a folder of ours, 0 of an empty one.
-func (k *Keyspace) openFolder() (base uint64, err error) {
+// manifest is what the file says.
+type manifest struct {
+	base    uint64 // of sequences
+	segment uint64 // of the log, which a crash cannot take back; 0: there is none
+}
+
+// openFolder is what the file of a folder of ours says, nothing in an empty one.
+func (k *Keyspace) openFolder() (m manifest, err error) {
 	f, err := k.disk.Open(folderName, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return m, nil
 	}
 	if err != nil {
-		return 0, err
+		return m, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return 0, err
+		return m, err
 	}
 	text := make([]byte, min(size, 128)) // more than it ever has
 	if _, err := f.ReadAt(text, 0); err != nil {
-		return 0, err
+		return m, err
 	}
 	version := 0
-	if n, _ := fmt.Sscanf(string(text), folderText, &version, &base); n >= 1 && version != folderVersion {
-		return 0, fmt.Errorf("%w: %d, and this program knows %d", ErrVersion, version, folderVersion)
+	if n, _ := fmt.Sscanf(string(text), folderText, &version, &m.base, &m.segment); n >= 1 && version != folderVersion {
+		return m, fmt.Errorf("%w: %d, and this program knows %d", ErrVersion, version, folderVersion)
 	}
-	if string(text) != fmt.Sprintf(folderText, version, base) {
-		return 0, ErrFolder
+	if string(text) != fmt.Sprintf(folderText, version, m.base, m.segment) {
+		return m, ErrFolder
 	}
-	return base, nil
+	return m, nil
+}
+
+// checkEnd says whether the log has come to its end before the segment that the folder's
+// file names: the last ones are missing.
+func (k *Keyspace) checkEnd(tail *effectlog.Tail) error {
+	err := tail.Ends(".", k.segment)
+	if err != nil && k.config.Salvage != nil {
+		k.salvage(err)
+		k.segment, err = 0, nil // the log goes on with that number
+	}
+	return err
 }
 
 // raiseBase keeps the folder's base so high that sequencesAhead leads above all sequences
 // that were given out: a crash may take back those since the last snapshot, or what no
-// sync was behind. It is called every watchEvery, in which a slot has no such number.
+// sync was behind. It is called every watchEvery, in which a slot has no such number. It
+// also keeps up to which segment the log goes.
 func (k *Keyspace) raiseBase() {
-	top := slices.Max(k.store.Sequences())
-	if top < k.base+sequencesAhead/2 {
+	m := k.manifest
+	m.segment = max(m.segment, k.figures.begun.Load())
+	if top := slices.Max(k.store.Sequences()); top >= m.base+sequencesAhead/2 {
+		m.base = top
+	}
+	if m == k.manifest {
 		return
 	}
-	if err := k.writeFolder(top); err == nil {
-		k.base = top
+	if err := k.writeFolder(m); err == nil {
+		return
 	} else if s := &k.snapshots; time.Since(s.baseSaidAt) >= sayFullEvery {
 		s.baseSaidAt = time.Now()
-		k.note("the folder's base of tokens could not be written", err)
+		k.note("the folder's base of tokens, or the number of the log's last segment, could not be written", err)
 	}
 }
 
-// writeFolder keeps the base for the next start.
-func (k *Keyspace) writeFolder(base uint64) error {
-	text := fmt.Appendf(nil, folderText, folderVersion, base)
+// writeFolder keeps what the next start needs to know.
+func (k *Keyspace) writeFolder(m manifest) error {
+	text := fmt.Appendf(nil, folderText, folderVersion, m.base, m.segment)
 	f, err := k.disk.Open(temporaryName, dio.Create)
 	if err != nil {
 		return err
@@ -84,5 +108,9 @@ func (k *Keyspace) writeFolder(base uint64) error {
 	if err := k.disk.Rename(temporaryName, folderName); err != nil {
 		return err
 	}
-	return k.disk.SyncFolder(".")
+	if err := k.disk.SyncFolder("."); err != nil {
+		return err
+	}
+	k.manifest = m
+	return nil
 }

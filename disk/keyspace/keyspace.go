@@ -142,7 +142,7 @@ type Keyspace struct {
 	snapshots snapshots
 	recovery  Recovery
 	ahead     uint64 // how far sequences jump at this start
-	base      uint64 // of sequences, of this start and no other, which the folder has; the snapshots'
+	manifest         // what the folder's file says; its base is of this start and no other; the snapshots'
 }
 
 // Open recovers what the folder has into a store that is empty, and goes on from
@@ -187,20 +187,23 @@ func loopBytes(limit int64, loops int) int64 {
 }
 
 func (k *Keyspace) open() error {
-	base, err := k.openFolder()
-	if err != nil {
+	var err error
+	if k.manifest, err = k.openFolder(); err != nil {
 		return err
 	}
 	var tail *effectlog.Tail
 	if k.config.Held != "" {
-		tail, err = k.resume(base)
+		tail, err = k.resume(k.base)
 	} else {
 		tail, err = k.recover()
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = k.checkEnd(tail)
 	}
-	if err := k.goOn(base); err != nil {
+	if err == nil {
+		err = k.goOn(tail)
+	}
+	if err != nil {
 		return err
 	}
 	if k.logs() {
@@ -217,9 +220,10 @@ func (k *Keyspace) open() error {
 	return nil
 }
 
-// goOn sees to it that no token is given out twice.
-func (k *Keyspace) goOn(base uint64) error {
-	list := k.store.Sequences()
+// goOn sees to it that no token is given out twice, and that no segment is missing when
+// one is removed that was only made ready.
+func (k *Keyspace) goOn(tail *effectlog.Tail) error {
+	base, list := k.base, k.store.Sequences()
 	for _, seq := range list {
 		base = max(base, seq)
 	}
@@ -228,8 +232,10 @@ func (k *Keyspace) goOn(base uint64) error {
 		list[i] = base
 	}
 	k.store.RestoreSequences(list, 0)
-	k.base = base
-	return k.writeFolder(base)
+	if tail.Empty() {
+		k.segment = 0
+	}
+	return k.writeFolder(manifest{base, k.segment})
 }
 
 // openLog begins the log's next segment, and has the store tell of its effects.
@@ -281,6 +287,8 @@ func (k *Keyspace) closeLog() error {
 	}
 	close(k.stop)
 	<-k.done
+	k.publish()
+	k.raiseBase() // the log has an end now
 	return k.Err()
 }
 

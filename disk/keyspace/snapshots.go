@@ -114,6 +114,7 @@ func (k *Keyspace) runSnapshots() {
 	defer tick.Stop()
 	for {
 		k.watchSpace()
+		k.raiseBase()
 		select {
 		case <-s.asked:
 			s.mu.Lock()
@@ -123,7 +124,6 @@ func (k *Keyspace) runSnapshots() {
 			s.mu.Unlock()
 			answer <- k.snapshot()
 		case <-tick.C:
-			k.raiseBase()
 			if k.snapshotDue() || k.snapshotHelps() {
 				if err := k.snapshot(); err != nil && !errors.Is(err, ErrClosed) {
 					k.note("a snapshot failed", err)
@@ -277,6 +277,9 @@ func (k *Keyspace) forget(begin effectlog.Epoch) error {
 	}
 	if !k.snapshots.hasOldLog {
 		return nil
+	}
+	if err := k.writeFolder(manifest{k.base, 0}); err != nil { // no segment is missing then
+		return err
 	}
 	infos, err := k.disk.List(".")
 	for _, info := range infos { // by name: the oldest goes first

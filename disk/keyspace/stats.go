@@ -76,6 +76,7 @@ type figures struct {
 	logBytes       atomic.Int64
 	segments       atomic.Int64
 	segmentBytes   atomic.Int64
+	begun          atomic.Uint64 // see effectlog.Stats
 	syncs, waits   histogram
 
 	askedNS int64 // time at which the first reply began to wait for the epoch being written; 0: none did
@@ -108,6 +109,7 @@ func (k *Keyspace) publish() {
 	f.logBytes.Store(s.Written)
 	f.segments.Store(int64(s.Segments))
 	f.segmentBytes.Store(s.Bytes)
+	f.begun.Store(s.Begun)
 	if durable := uint64(k.log.Durable()); durable > k.durable.Load() { // by the log itself, at a segment's end
 		k.durable.Store(durable)
 		if f.undurableNS.Load() != 0 {
