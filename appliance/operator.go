@@ -37,6 +37,7 @@ func (n *Node) listenAdmin() (err error) {
 		},
 	}
 	n.addPersist(&source)
+	n.addFlash(&source)
 	n.admin, err = admin.ListenBy(func(network, address string) (net.Listener, error) {
 		return n.bindAdmin(given, network, address)
 	}, address, source, n.log)

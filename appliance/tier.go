@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/pandabeardb/panda/appliance/admin"
 	"github.com/pandabeardb/panda/appliance/config"
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/keyspace"
@@ -64,6 +65,17 @@ func (n *Node) openTier() (err error) {
 	s := n.tier.Stats()
 	n.log.Info("[flash] values that memory has no room for go to flash", "files", len(c.Files), "pages", s.Pages, "bytes", s.BytesLimit)
 	return nil
+}
+
+// addFlash has the operator's port tell what compaction owes.
+func (n *Node) addFlash(s *admin.Source) {
+	if n.tier == nil {
+		return
+	}
+	s.Flash = func() admin.Flash {
+		d := n.tier.Debt()
+		return admin.Flash{DebtBytes: d.Garbage, DebtPages: d.Pages}
+	}
 }
 
 // fetchTier reads values for a snapshot, and waits for them.

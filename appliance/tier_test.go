@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/pandabeardb/panda/appliance/admin"
 	"github.com/pandabeardb/panda/disk/dio"
 )
 
@@ -70,6 +71,14 @@ func TestFlash(t *testing.T) {
 	s := n.tier.Stats()
 	if evictions := n.store.Stats().Evictions; evictions != 0 || s.ObjectsRead == 0 || s.Damaged != 0 {
 		t.Errorf("%d evicted, %+v", evictions, s)
+	}
+	w.WriteString("flush_all\r\n")
+	w.Flush()
+	exchange(t, c, "", "OK\r\n")
+	var source admin.Source
+	n.addFlash(&source)
+	if d := source.Flash(); d.DebtBytes < 0 || d.DebtPages < 0 || d.DebtBytes > s.BytesLimit {
+		t.Errorf("%+v", d)
 	}
 	if _, err := build(t, flashFlags+file+":128m"); !errors.Is(err, ErrFlash) || !errors.Is(err, dio.ErrInUse) {
 		t.Errorf("a second node with the same file: %v", err)

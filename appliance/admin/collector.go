@@ -17,6 +17,7 @@ type collector struct {
 
 	transport transportMetrics
 	persist   persistDescs
+	flash     flashDescs
 }
 
 // registry holds all that /metrics shows.
@@ -38,6 +39,7 @@ func newCollector(s *Server) *collector {
 
 		transport: newTransportMetrics(),
 		persist:   newPersistDescs(),
+		flash:     newFlashDescs(),
 	}
 	shared := map[string]*prometheus.Desc{}
 	for i := range memcached {
@@ -58,6 +60,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	}
 	c.transport.describe(out)
 	c.persist.describe(out)
+	c.flash.describe(out)
 	for i, d := range c.metrics {
 		if i == 0 || d != c.metrics[i-1] {
 			out <- d
@@ -106,6 +109,10 @@ func (c *collector) ask() (out []prometheus.Metric) {
 	if p := source.persisted(); p != nil {
 		c.persist.add(p, time.Now().UnixMilli(), add)
 		histograms = append(histograms, persistHistograms(p)...)
+	}
+	if source.Flash != nil {
+		flash := source.Flash()
+		c.flash.add(&flash, add)
 	}
 	for _, h := range histograms {
 		out = append(out, h.metric())

@@ -17,11 +17,17 @@ type Source struct {
 	Transport  func() wire.Transport    // for what no exporter names: TLS, UDP; nil: none
 	Status     func(r *status.Reading)  // adds what statistics commands do not say
 	Persist    func() *status.Persist   // of a keyspace that is kept; nil: none is
+	Flash      func() Flash             // of a second tier; nil: there is none
 	Health     func() error             // nil: clients are served
 
 	// TakeSnapshot has a snapshot taken; what became of it comes from the channel, also
 	// when the node stops. ErrBusy: one is being taken. nil: nothing is kept.
 	TakeSnapshot func() (<-chan error, error)
+}
+
+// Flash is what memcached's statistics do not say of a second tier.
+type Flash struct {
+	DebtBytes, DebtPages int64 // what compaction has not given back, and pages that wait for it
 }
 
 // Histogram is how often something took how long, since the start.

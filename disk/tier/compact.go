@@ -35,10 +35,13 @@ func (t *Tier) choose() (best *page, dropUnread, ended bool) {
 	if t.closed {
 		return nil, false, true
 	}
-	if t.free > policy.CompactUnder || t.usable() == 0 && t.current[Compacted] == nil { // or there is no place to move to
+	if t.usable() == 0 && t.current[Compacted] == nil { // there is no place to move to
 		return nil, false, false
 	}
-	limit := int64((1 - float64(t.free)/float64(len(t.pages))) * policy.MaxFrag * float64(t.config.PageSize))
+	limit := t.aliveUnder(policy)
+	if limit == 0 {
+		return nil, false, false
+	}
 	var oldest *page
 	for i := range t.pages {
 		p := &t.pages[i]
@@ -59,6 +62,48 @@ func (t *Tier) choose() (best *page, dropUnread, ended bool) {
 		best.busy = true
 	}
 	return best, dropUnread, false
+}
+
+// aliveUnder is how many bytes a page may have alive to be compacted: fewer. 0: none is.
+func (t *Tier) aliveUnder(policy *Policy) int64 {
+	if t.free > policy.CompactUnder {
+		return 0
+	}
+	return max(1, int64((1-float64(t.free)/float64(len(t.pages)))*policy.MaxFrag*float64(t.config.PageSize)))
+}
+
+// debtStride is how many pages are counted under the lock at a time: 20 µs.
+const debtStride = 4096
+
+// Debt is what compaction has not given back.
+type Debt struct {
+	Garbage int64 // bytes of full pages that nobody wants any more
+	Pages   int64 // that the policy wants compacted now
+}
+
+// Debt counts. Meanwhile pages change: it is exact in a tier that rests.
+func (t *Tier) Debt() (d Debt) {
+	for from := 0; from < len(t.pages); from += debtStride {
+		t.addDebt(&d, t.pages[from:min(from+debtStride, len(t.pages))])
+	}
+	return d
+}
+
+func (t *Tier) addDebt(d *Debt, pages []page) {
+	policy := t.policy.Load()
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	limit := t.aliveUnder(policy)
+	for i := range pages {
+		p := &pages[i]
+		if p.state != pageClosed {
+			continue
+		}
+		d.Garbage += int64(p.used) - p.bytes
+		if p.bucket != LowTTL && p.bytes < limit {
+			d.Pages++
+		}
+	}
 }
 
 // A compaction moves what is alive in one page to others.

@@ -332,6 +332,44 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// What compaction owes is garbage in full pages, and the pages that the policy wants done.
+func TestDebt(t *testing.T) {
+	tier := open(t, diotest.New(), 8, nil) // without an owner nothing is compacted
+	size := sizeOf("key", text(5000, 0))
+	const perPage = 12
+	var plain, short []Ref
+	for range 3*perPage + 1 { // three full pages, and one that is open
+		plain = append(plain, put(t, tier, Default, "key", text(5000, 0)))
+	}
+	for range perPage + 1 {
+		short = append(short, put(t, tier, LowTTL, "key", text(5000, 0)))
+	}
+	tier.settled()
+	padding := int64(4 * (testPage - perPage*size)) // behind records, and to whole blocks
+	check := func(garbage, pages int64) {
+		t.Helper()
+		if d := tier.Debt(); d != (Debt{Garbage: padding + garbage, Pages: pages}) {
+			t.Errorf("%+v, want %d and %d", d, padding+garbage, pages)
+		}
+	}
+	check(0, 0)
+	for i := range perPage / 2 { // of one page more than a half, of the next less
+		tier.Delete(plain[i], size)
+		tier.Delete(short[i], size)
+	}
+	tier.Delete(plain[3*perPage], size) // of the open page: no debt yet
+	tier.Delete(plain[perPage/2], size)
+	tier.Delete(plain[perPage], size)
+	dead := int64((perPage + 2) * size)
+	check(dead, 0)
+	tier.SetPolicy(Policy{CompactUnder: 8, MaxFrag: 1}) // 6 of 8 pages are used
+	check(dead, 1)
+	tier.SetPolicy(Policy{CompactUnder: 8, MaxFrag: 1.3})
+	check(dead, 3)
+	tier.SetPolicy(Policy{CompactUnder: 1, MaxFrag: 1.3})
+	check(dead, 0)
+}
+
 // Values prefer the files of their bucket; without, files fill alike.
 func TestFiles(t *testing.T) {
 	tier := open(t, diotest.New(), 4, func(c *Config) {
