@@ -170,48 +170,66 @@ func (h *Handle) RestoreDelete(k *Key, stamp uint64) {
 	l.Unlock()
 }
 
-// touchTries is how often RestoreTouch makes room: others that restore may take it.
-const touchTries = 16
+// restoreTries is how often room is made: others that restore may take it.
+const restoreTries = 16
+
+// roomAgain makes room for another try.
+func (h *Handle) roomAgain(tries int) error {
+	if tries == restoreTries {
+		return ErrNoMemory
+	}
+	return h.MakeRoom()
+}
 
 // RestoreTouch gives the key's item another expiry (0: never) if the item is older than stamp.
 func (h *Handle) RestoreTouch(k *Key, stamp uint64, expiresAtMS int64) error {
 	for tries := 0; ; tries++ {
 		l := h.Lock(k)
 		l.sh.sawStamp(stamp)
-		if l.restoreFinds(stamp) || l.slot == nil {
-			l.Unlock()
-			return nil
+		ok := l.restoreFinds(stamp) || l.slot == nil
+		if !ok {
+			_, ok = l.expireAt(l.found(), expiresAtMS)
 		}
-		_, ok := l.expireAt(l.found(), expiresAtMS)
 		l.Unlock()
 		if ok {
 			return nil
 		}
-		if tries == touchTries {
-			return ErrNoMemory
-		}
-		if err := h.MakeRoom(); err != nil {
+		if err := h.roomAgain(tries); err != nil {
 			return err
 		}
 	}
 }
 
 // RestoreMarks gives the key's item the stamp, a chosen token (0: none) and the marks
-// if the item is older than stamp. A token that there is no memory for is the stamp.
-func (h *Handle) RestoreMarks(k *Key, stamp, cas uint64, marks Marks) {
-	l := h.Lock(k)
-	defer l.Unlock()
-	l.sh.sawStamp(stamp)
-	if l.restoreFinds(stamp) || l.slot == nil {
-		return
+// if the item is older than stamp.
+func (h *Handle) RestoreMarks(k *Key, stamp, cas uint64, marks Marks) error {
+	for tries := 0; ; tries++ {
+		l := h.Lock(k)
+		l.sh.sawStamp(stamp)
+		ok := l.restoreFinds(stamp) || l.slot == nil || l.restoreMarks(stamp, cas, marks)
+		l.Unlock()
+		if ok {
+			return nil
+		}
+		if err := h.roomAgain(tries); err != nil {
+			return err
+		}
 	}
-	it, _ := l.choose(l.found(), cas)
+}
+
+// restoreMarks is RestoreMarks for the item that was found; false: there is no memory for the token.
+func (l *Locked) restoreMarks(stamp, cas uint64, marks Marks) bool {
+	it, ok := l.choose(l.found(), cas)
+	if !ok {
+		return false
+	}
 	for _, b := range &markBits {
 		if b.bit != bitEvictable {
 			it.setIf(b.bit, marks&b.mark != 0)
 		}
 	}
 	it.setStamp(stamp)
+	return true
 }
 
 // RestoreFlush makes the items of a slot absent up to mark, sequence << 14 | slot.

@@ -68,7 +68,7 @@ func replay(t *testing.T, s *Store, effects []change) {
 		case KindTouch:
 			err = h.RestoreTouch(&k, e.stamp, e.past.Spec.ExpiresAtMS)
 		case KindMark:
-			h.RestoreMarks(&k, e.stamp, e.past.Spec.CAS, e.past.Marks)
+			err = h.RestoreMarks(&k, e.stamp, e.past.Spec.CAS, e.past.Marks)
 		default:
 			h.RestoreDelete(&k, e.stamp)
 		}
@@ -250,6 +250,45 @@ func TestRestoreOfWhatIsOver(t *testing.T) {
 		t.Errorf("token %x, want %x", got, stamp(1003))
 	}
 	l.Unlock()
+}
+
+// TestRestoreInAFullStore: a token and an expiry for which an item has no room come back
+// although the store is full.
+func TestRestoreInAFullStore(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 4 << 20, Loops: 1, Evict: true})
+	h := s.Handle(0)
+	for i := 0; s.Stats().Evictions < 100; i++ {
+		set(t, h, fmt.Sprint("large ", i), make([]byte, 5000), Spec{Evictable: true})
+	}
+	stamps := map[string]uint64{}
+	for i := range 3000 {
+		k := h.Key(0, fmt.Append(nil, "key ", i))
+		stamp := uint64(i+1)<<slotBits | uint64(k.Slot)
+		if err := h.Restore(&k, &Past{Stamp: stamp, Value: make([]byte, 40), Marks: MarkEvictable}, testStartMS); err != nil {
+			t.Fatal(err)
+		}
+		stamps[string(k.Bytes)] = stamp
+	}
+	there := 0
+	for key, stamp := range stamps {
+		k := h.Key(0, []byte(key))
+		err := h.RestoreMarks(&k, stamp+1<<slotBits, 77, MarkStale|MarkEvictable)
+		if err == nil {
+			err = h.RestoreTouch(&k, stamp+2<<slotBits, testStartMS+99)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Look(&k, testStartMS, func(it Item) {
+			there++
+			if it.CAS() != 77 || it.Marks() != MarkStale|MarkEvictable || it.ExpiresAtMS() != testStartMS+99 {
+				t.Errorf("%s: token %d, marks %b, expiry %d", key, it.CAS(), it.Marks(), it.ExpiresAtMS())
+			}
+		})
+	}
+	if there < 500 {
+		t.Errorf("only %d items are there", there)
+	}
 }
 
 // TestMarks: each bit is its own mark.

@@ -383,7 +383,7 @@ func (q *player) restore(k *slab.Key, r *effectlog.Record) error {
 	case effectlog.KindTouch:
 		err = q.handle.RestoreTouch(k, r.Stamp, r.ExpiryMS)
 	case effectlog.KindMark:
-		q.handle.RestoreMarks(k, r.Stamp, r.CAS, slab.Marks(r.Bits))
+		err = q.handle.RestoreMarks(k, r.Stamp, r.CAS, slab.Marks(r.Bits))
 	default:
 		q.handle.RestoreDelete(k, r.Stamp)
 	}
