@@ -137,6 +137,7 @@ func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
 	}
 	options := effectlog.ReadOptions{After: header.Begin, Progress: k.config.Progress}
 	tail, err := effectlog.Read(k.disk, ".", options, func(b *effectlog.Batch) error {
+		k.logWritten.Add(int64(len(b.Records)))
 		if uint64(b.Epoch) > epoch {
 			return ErrHeld
 		}

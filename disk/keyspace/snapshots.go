@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/disk/snapshot"
 	"github.com/pandabeardb/panda/slab"
@@ -81,20 +80,17 @@ func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
 
 // remember takes what there is to know of the newest snapshot from its file.
 func (s *snapshots) remember(k *Keyspace) error {
-	name := k.recovery.Snapshot
-	if name == "" {
+	name, _, found, err := snapshot.Newest(k.disk, ".")
+	if err == nil && found {
+		var t *snapshot.Trailer
+		if t, s.bytes, err = snapshot.ReadEnds(k.disk, name); err == nil {
+			s.items, s.at = int64(t.Records), time.UnixMilli(t.CreatedMS)
+		}
+	}
+	if IsDamage(err) && k.config.Salvage != nil { // it was told
 		return nil
 	}
-	f, err := k.disk.Open(name, dio.ReadOnly)
-	if err != nil {
-		return err
-	}
-	s.bytes, err = f.Size()
-	s.items = k.recovery.SnapshotRecords
-	if _, header, _, headErr := snapshot.Newest(k.disk, "."); headErr == nil { // salvaged, it may have none
-		s.at = time.UnixMilli(header.CreatedMS)
-	}
-	return errors.Join(err, f.Close())
+	return err
 }
 
 // changes grows with every effect there ever was, flush, and state.

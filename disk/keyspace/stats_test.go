@@ -177,3 +177,41 @@ func TestStartSnapshot(t *testing.T) {
 		t.Errorf("after a restart: %+v", s)
 	}
 }
+
+// TestStatsOfHeld: a store that was saved goes on with the figures of the newest snapshot,
+// and a snapshot is due when the log is long, whichever process wrote it.
+func TestStatsOfHeld(t *testing.T) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeLog, FsyncNo)
+	c.SnapshotBytes = 20_000
+	r := open(t, c)
+	r.set(0, "key", []byte("value"), slab.Spec{})
+	if err := r.k.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		r.set(0, "key", make([]byte, 10_000), slab.Spec{})
+		r.wait(0)
+		if err := r.k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := c
+		again.Held = r.k.Mark()
+		k, err := Open(again, r.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.k = k
+		s := k.Stats().Snapshot
+		if s.Items != 1 || s.Bytes == 0 || s.At.UnixMilli() != testNowMS {
+			t.Errorf("%+v", s)
+		}
+		k.snapshots.mu.Lock()
+		k.snapshots.bytes = 0
+		k.snapshots.mu.Unlock()
+		if due := k.snapshotDue(); due != (i >= 1) {
+			t.Errorf("behind %d sets: due %v, %d bytes", i+1, due, k.logWritten.Load())
+		}
+	}
+	r.close()
+}

@@ -175,6 +175,21 @@ func read(disk dio.FS, name string, options ReadOptions, visit func(*Frame) erro
 	return r.trailer, nil
 }
 
+// ReadEnds is the trailer of the snapshot name, with its head, and the file's size. It
+// reads nothing of the records. An error of the file is a *DamageError.
+func ReadEnds(disk dio.FS, name string) (t *Trailer, size int64, err error) {
+	f, err := disk.Open(name, dio.Direct|dio.ReadOnly)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	r := &reader{file: f, name: name}
+	if err := r.readEnds(); err != nil {
+		return nil, 0, err
+	}
+	return r.trailer, r.size, nil
+}
+
 // readEnds reads the file's head and its trailer.
 func (r *reader) readEnds() (err error) {
 	if r.size, err = r.file.Size(); err != nil {
