@@ -97,7 +97,7 @@ func (w *worker) list(s *session, list []byte, start wire.Mark) progress {
 			continue
 		}
 		if hasLongKey(list) {
-			s.abortFetches()
+			s.abortFetches(list)
 			w.out.Rewind(start)
 			return w.say(replyFormat)
 		}

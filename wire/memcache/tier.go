@@ -6,6 +6,7 @@ import (
 	"github.com/pandabeardb/panda/disk/tier"
 	"github.com/pandabeardb/panda/slab"
 	"github.com/pandabeardb/panda/wire"
+	"github.com/pandabeardb/panda/wire/memcache/ascii"
 )
 
 // Values on flash. A request for one is interrupted, its bytes stay unread, and
@@ -113,11 +114,20 @@ func (s *session) dropFetches() {
 	x.count, x.waits, x.again = 0, false, false
 }
 
-// abortFetches gives up what a request asked for that is answered by an error.
-func (s *session) abortFetches() {
-	if s.fetches != nil {
-		s.worker.counters.countN(abortedExtstore, uint64(s.fetches.count))
-		s.dropFetches()
+// abortFetches gives up what the session has asked for, since a list is answered by an
+// error: it has an overlong key. Counted is what memcached would have asked for: all
+// values on flash up to that key.
+func (s *session) abortFetches(list []byte) {
+	if s.fetches == nil {
+		return
+	}
+	s.dropFetches()
+	w := s.worker
+	for key, rest := ascii.Key(list); len(key) <= ascii.MaxKey; key, rest = ascii.Key(rest) {
+		k := w.handle.Key(0, key)
+		if _, ok := w.handle.OnTier(&k, w.now); ok {
+			w.count(abortedExtstore)
+		}
 	}
 }
 

@@ -366,6 +366,15 @@ func TestFlashAborts(t *testing.T) {
 	if got := p.ask("get a\r\n", r.woken); got != "VALUE a 0 300\r\n"+filled('a', 300)+"\r\nEND\r\n" {
 		t.Errorf("%q", got)
 	}
+	// Of large values one is asked for at a time, and all of the line are counted.
+	for _, key := range []string{"c", "d", "e"} {
+		p.want(fmt.Sprintf("set %s 0 0 200000\r\n%s\r\n", key, filled('c', 200_000)), "STORED\r\n")
+	}
+	r.out(p)
+	p.want("get c d none e "+filled('x', 300)+" a b\r\n", replyFormat)
+	if got := p.send("stats\r\n"); !strings.Contains(got, "STAT get_aborted_extstore 5\r\n") {
+		t.Error(got)
+	}
 }
 
 // Values go back to memory as ext_recache_rate says, and those that are read again and
