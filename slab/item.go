@@ -166,6 +166,16 @@ func (it Item) Value() []byte {
 	return it.bytes(it.valueOffset(), int(it.lengths()&valueMask))
 }
 
+// KeyValue is the key and a small item's value behind it, in place.
+func (it Item) KeyValue() (both []byte, keyLen int) {
+	bits, lengths := it.bits(), it.lengths()
+	if bits&(bitLarge|bitTier) != 0 {
+		panic("BUG: KeyValue of an item that has its value elsewhere")
+	}
+	keyLen = int(lengths >> keyShift)
+	return it.bytes(int(keyOffsets[bits&presence]), keyLen+int(lengths&valueMask)), keyLen
+}
+
 // Size is the memory that the item asks for, in bytes: header, key, value.
 func (it Item) Size() int { return it.headSize() + it.pieceBytes() }
 

@@ -84,12 +84,17 @@ func AppendRecord(dst []byte, r *Record) []byte {
 // they are there, too, Seal is to be called. What could not be read again is a bug of
 // the caller's: keys above 512 MB, values above 1 GiB.
 func AppendHead(dst []byte, r *Record, valueLen int) []byte {
-	if len(r.Key) > keyMax || valueLen > valueMax {
+	return append(AppendFields(dst, r, len(r.Key), valueLen), r.Key...)
+}
+
+// AppendFields is AppendHead up to the key, for who has key and value in one piece.
+func AppendFields(dst []byte, r *Record, keyLen, valueLen int) []byte {
+	if keyLen > keyMax || valueLen > valueMax {
 		panic("BUG: effectlog: a record is too large")
 	}
 	from := len(dst)
-	if cap(dst)-from < recordHead+fieldsMax+len(r.Key) {
-		dst = slices.Grow(dst, recordHead+fieldsMax+len(r.Key))
+	if cap(dst)-from < recordHead+fieldsMax+keyLen {
+		dst = slices.Grow(dst, recordHead+fieldsMax+keyLen)
 	}
 	head := dst[from:][:recordHead+fieldsMax] // within the capacity
 	fields, n := uint64(0), recordHead
@@ -118,11 +123,11 @@ func AppendHead(dst []byte, r *Record, valueLen int) []byte {
 		binary.LittleEndian.PutUint32(head[n:], r.DB)
 		n += 4
 	}
-	size := uint64(n + len(r.Key) + valueLen)
+	size := uint64(n + keyLen + valueLen)
 	binary.LittleEndian.PutUint64(head, size<<32) // the checksum is Seal's
-	binary.LittleEndian.PutUint64(head[8:], uint64(r.Kind)|uint64(r.Type)<<8|fields<<16|uint64(len(r.Key))<<32)
+	binary.LittleEndian.PutUint64(head[8:], uint64(r.Kind)|uint64(r.Type)<<8|fields<<16|uint64(keyLen)<<32)
 	binary.LittleEndian.PutUint64(head[16:], r.Stamp)
-	return append(dst[:from+n], r.Key...)
+	return dst[:from+n]
 }
 
 // Seal puts the checksum into a record, whose value may lie in pieces elsewhere.

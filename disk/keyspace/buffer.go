@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/slab"
@@ -19,14 +20,22 @@ const (
 	blockValuesMax = 1 << 20
 	// blocksKept is how many blocks that nobody uses are kept: 2 MiB.
 	blocksKept = 8
+	// takeEvery is how often the writer asks for a buffer whose loop is in its turn: a
+	// turn lasts some 100 us.
+	takeEvery = 20 * time.Microsecond
 	// recordRoom is what a record has beside key and value, at most.
 	recordRoom = 64
 )
 
 // buffer is what one source of effects has not given to the writer yet. Effects are
-// appended under the shard's lock: the order is shard, buffer, blocks.
+// appended under the shard's lock: the order is shard, buffer, blocks. A loop keeps its
+// buffer's lock from the first effect of a turn to the turn's end, so that an effect
+// costs no lock: 13 ns of 60. Nobody who has a shard's lock may wait for another
+// loop's buffer.
 type buffer struct {
 	mu     sync.Mutex
+	turn   bool    // the loop's: it keeps the lock
+	kept   bool    // the loop's: it has it
 	halves [2]half // of the open epoch and, until the writer takes it, of the one before
 	spare  half    // the writer's, empty
 
@@ -35,6 +44,7 @@ type buffer struct {
 	// appended is in bytes, and so is written. A loop reads its own without the lock.
 	appended int64
 	written  atomic.Int64 // the writer's, of that
+	seen     atomic.Int64 // of pending
 
 	touched effectlog.Epoch // the loop's: of the last effect of its turn; 0: none
 	_       [64]byte
@@ -115,33 +125,36 @@ func (h *half) room(p *blocks, need, large int) *block {
 }
 
 // append adds a record of an effect, and returns how many bytes it has.
-func (h *half) append(p *blocks, r *effectlog.Record, e *slab.Effect) (size int) {
-	small, large := 0, 0
+func (h *half) append(p *blocks, r *effectlog.Record, it slab.Item) (size int) {
 	switch {
-	case e.Kind != slab.KindSet:
-	case e.Item.Large():
-		large = e.Item.ValueLen()
-	default:
-		small = e.Item.ValueLen()
+	case r.Kind != effectlog.KindSet:
+		return h.appendPlain(p, r)
+	case it.Large():
+		return h.appendLarge(p, r, it)
 	}
-	b := h.room(p, recordRoom+len(r.Key)+small, large)
+	both, keyLen := it.KeyValue()
+	b := h.room(p, recordRoom+len(both), 0)
 	from := len(b.bytes)
-	b.bytes = effectlog.AppendHead(b.bytes, r, small+large)
-	switch {
-	case large > 0:
-		b.values = append(b.values, largeValue{from, len(b.bytes), e.Item.Pin()})
-		b.valueBytes += int64(large)
-	case small > 0:
-		b.bytes = append(b.bytes, e.Item.Value()...)
-		fallthrough
-	default:
-		effectlog.Seal(b.bytes[from:])
-	}
+	b.bytes = append(effectlog.AppendFields(b.bytes, r, keyLen, len(both)-keyLen), both...)
+	effectlog.Seal(b.bytes[from:])
 	b.records++
-	return len(b.bytes) - from + large
+	return len(b.bytes) - from
 }
 
-// appendPlain adds a record that is no key's effect.
+// appendLarge is append for a value that stays where it is, pinned. The writer seals
+// the record.
+func (h *half) appendLarge(p *blocks, r *effectlog.Record, it slab.Item) (size int) {
+	n := it.ValueLen()
+	b := h.room(p, recordRoom+len(r.Key), n)
+	from := len(b.bytes)
+	b.bytes = effectlog.AppendHead(b.bytes, r, n)
+	b.values = append(b.values, largeValue{from, len(b.bytes), it.Pin()})
+	b.valueBytes += int64(n)
+	b.records++
+	return len(b.bytes) - from + n
+}
+
+// appendPlain adds a record whose value is its own.
 func (h *half) appendPlain(p *blocks, r *effectlog.Record) (size int) {
 	b := h.room(p, recordRoom+len(r.Key)+len(r.Value), 0)
 	from := len(b.bytes)
@@ -193,11 +206,10 @@ func (b *block) chunk() effectlog.Chunk {
 }
 
 // recordOf makes r an effect's record, without its value.
-func recordOf(r *effectlog.Record, e *slab.Effect) {
-	it := e.Item
-	r.Kind, r.Stamp, r.DB, r.Key = kinds[e.Kind], e.Stamp(), uint32(it.DB()), it.Key()
+func recordOf(r *effectlog.Record, kind slab.Kind, stamp uint64, it slab.Item) {
+	r.Kind, r.Stamp, r.DB, r.Key = kinds[kind], stamp, uint32(it.DB()), it.Key()
 	r.ExpiryMS, r.CAS, r.Flags, r.Bits = 0, 0, 0, 0
-	switch e.Kind {
+	switch kind {
 	case slab.KindSet:
 		r.ExpiryMS, r.CAS, r.Flags, r.Bits = it.ExpiresAtMS(), it.ChosenCAS(), it.Flags(), uint32(it.Marks())
 	case slab.KindTouch:
@@ -221,16 +233,22 @@ var kinds = [...]effectlog.Kind{
 // Append implements slab.EffectLog.
 func (k *Keyspace) Append(e slab.Effect) {
 	b := &k.buffers[e.Source]
-	b.mu.Lock()
+	if !b.kept {
+		b.mu.Lock()
+	}
 	epoch := effectlog.Epoch(k.epoch.Load())
 	h, r := &b.halves[epoch&1], &b.record
-	recordOf(r, &e)
-	b.appended += int64(h.append(&k.blocks, r, &e))
+	recordOf(r, e.Kind, e.Seq<<slotBits|uint64(e.Slot), e.Item)
+	b.appended += int64(h.append(&k.blocks, r, e.Item))
 	if k.slots != nil {
 		h.stamps = append(h.stamps, r.Stamp)
 	}
 	b.touched = epoch
-	b.mu.Unlock()
+	if b.turn {
+		b.kept = true
+	} else {
+		b.mu.Unlock()
+	}
 	if k.slots != nil {
 		s := &k.slots[e.Slot]
 		s.last, s.epoch = e.Seq, epoch
@@ -303,16 +321,30 @@ func (k *Keyspace) appendPlain(records ...*effectlog.Record) {
 }
 
 // pending is what is in the buffer, and what the writer has taken and not written, in
-// bytes.
+// bytes: while a loop is in its turn, what it was when one was not. Any goroutine may
+// ask, also a loop in its turn.
 func (b *buffer) pending() int64 {
-	b.mu.Lock()
+	if b.mu.TryLock() {
+		b.seen.Store(b.appended - b.written.Load())
+		b.mu.Unlock()
+	}
+	return b.seen.Load()
+}
+
+// idle reports whether the buffer has nothing, for the writer.
+func (b *buffer) idle() bool {
+	if !b.mu.TryLock() {
+		return false
+	}
 	defer b.mu.Unlock()
-	return b.appended - b.written.Load()
+	return b.appended == b.written.Load()
 }
 
 // take gives the writer the half of an epoch that is closed.
 func (b *buffer) take(epoch effectlog.Epoch) *half {
-	b.mu.Lock()
+	for !b.mu.TryLock() { // a Mutex that is waited for would in the end be handed over, and the loop would wait
+		time.Sleep(takeEvery)
+	}
 	b.spare, b.halves[epoch&1] = b.halves[epoch&1], b.spare
 	b.mu.Unlock()
 	return &b.spare

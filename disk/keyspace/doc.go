@@ -29,7 +29,7 @@
 //
 // # Invariants
 //
-//  1. An effect's epoch is read under its buffer's lock, which the writer takes behind
+//  1. An effect's epoch is read under its buffer's lock, which a loop may keep for a turn, and the writer takes behind
 //     closing the epoch. So an epoch that was taken is whole, and what a client did
 //     because of a reply is in no earlier epoch: after a crash there is a prefix of
 //     whole epochs.

@@ -415,3 +415,43 @@ func bigRig(t *testing.T, c Config) *rig {
 	}
 	return r
 }
+
+// A loop keeps its buffer through a turn: nobody but the writer waits for it, and when the
+// turn ends, all of it goes.
+func TestTurnKeepsItsBuffer(t *testing.T) {
+	disk := diotest.New()
+	r := open(t, testConfig(disk, ModeLog, FsyncNo))
+	l := r.k.Loop(0)
+	l.BeginTurn()
+	for i := range 100 {
+		r.set(0, fmt.Sprintf("key-%d", i), []byte("value"), slab.Spec{})
+	}
+	if !l.b.kept || l.b.idle() {
+		t.Error("the buffer is not kept")
+	}
+	r.set(1, "other", []byte("value"), slab.Spec{}) // not in a turn
+	r.k.Stats()
+	wait := r.k.epoch.Load()
+	r.k.wakeWriter()
+	l.EndTurn()
+	for r.k.Released().Load() < wait {
+		runtime.Gosched()
+	}
+	if !r.k.idle() {
+		t.Error("not all is written")
+	}
+	want := r.contents()
+	r.close()
+	again := open(t, testConfig(disk, ModeLog, FsyncNo))
+	sameContents(t, again.contents(), want)
+	again.close()
+
+	r = open(t, testConfig(diotest.New(), ModeLog, FsyncAlways))
+	r.k.Loop(0).BeginTurn()
+	r.set(0, "key", []byte("value"), slab.Spec{})
+	if r.k.buffers[0].kept {
+		t.Error("where replies wait, a buffer is kept")
+	}
+	r.wait(0)
+	r.close()
+}

@@ -54,11 +54,20 @@ func (l *Loop) ObserveAll() {
 	}
 }
 
+// BeginTurn says that EndTurn will be called, before the loop waits for anything. Where
+// replies wait, what a turn has done is not held back by the rest of it.
+func (l *Loop) BeginTurn() { l.b.turn = l.k.slots == nil }
+
 // EndTurn returns the number that the replies of a turn wait for, see
 // Keyspace.Released; 0: for nothing.
 func (l *Loop) EndTurn() (wait uint64) {
-	touched := l.b.touched
-	l.b.touched = 0
+	b := l.b
+	touched := b.touched
+	b.touched, b.turn = 0, false
+	if b.kept {
+		b.kept = false
+		b.mu.Unlock()
+	}
 	if l.k.slots == nil {
 		if touched != 0 && l.pending() > eagerBytes {
 			l.k.wakeWriter()

@@ -343,15 +343,13 @@ func (w *walk) add(it slab.Item) bool {
 	if w.full() {
 		return false
 	}
-	stamp := it.Stamp()
-	e := slab.Effect{Kind: slab.KindSet, Slot: uint16(stamp & slotMask), Seq: stamp >> slotBits, Item: it}
 	r := &w.record
-	recordOf(r, &e)
+	recordOf(r, slab.KindSet, it.Stamp(), it)
 	if it.OnTier() {
 		w.addTiered(it, r)
 		return true
 	}
-	w.bytes += int64(w.half.append(&w.k.blocks, r, &e))
+	w.bytes += int64(w.half.append(&w.k.blocks, r, it))
 	w.items++
 	return true
 }

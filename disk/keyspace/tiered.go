@@ -120,12 +120,10 @@ func (w *walk) lookAgain(t *tiered) (where whereabouts) {
 	handle := w.k.store.Handle(0) // which looks, and changes nothing
 	key := handle.Key(uint16(t.record.DB), t.record.Key)
 	handle.Look(&key, everMS, func(it slab.Item) {
-		stamp := it.Stamp()
-		e := slab.Effect{Kind: slab.KindSet, Slot: uint16(stamp & slotMask), Seq: stamp >> slotBits, Item: it}
 		r := &w.record
-		recordOf(r, &e)
+		recordOf(r, slab.KindSet, it.Stamp(), it)
 		if !it.OnTier() {
-			w.bytes += int64(w.half.append(&w.k.blocks, r, &e))
+			w.bytes += int64(w.half.append(&w.k.blocks, r, it))
 			w.items++
 			return
 		}

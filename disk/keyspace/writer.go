@@ -88,7 +88,7 @@ func (k *Keyspace) step(asked bool) error {
 // idle reports whether no buffer has anything.
 func (k *Keyspace) idle() bool {
 	for i := range k.buffers {
-		if k.buffers[i].pending() > 0 {
+		if !k.buffers[i].idle() {
 			return false
 		}
 	}

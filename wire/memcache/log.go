@@ -15,6 +15,8 @@ type Log interface {
 	Observe(slot uint16, stamp uint64)
 	// ObserveAll is Observe for a reply that tells of any number of keys.
 	ObserveAll()
+	// BeginTurn is called before what EndTurn ends.
+	BeginTurn()
 	// EndTurn returns the barrier of the turn's replies, 0 for none: wire.Out.Barrier.
 	EndTurn() (barrier uint64)
 	// Full reports whether nothing that changes the store may run before a barrier.

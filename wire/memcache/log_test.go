@@ -43,6 +43,8 @@ func (f *fakeLog) Observe(slot uint16, stamp uint64) {
 
 func (f *fakeLog) ObserveAll() { f.waits = f.open }
 
+func (f *fakeLog) BeginTurn() {}
+
 func (f *fakeLog) EndTurn() (barrier uint64) {
 	barrier, f.waits = f.waits, 0
 	return barrier

@@ -36,6 +36,9 @@ func (w *worker) beginTurn(s *session, out *wire.Out) {
 	w.work = turnWork
 	w.sentAt = w.requests
 	w.start = out.Len()
+	if w.log != nil {
+		w.log.BeginTurn()
+	}
 }
 
 func (w *worker) endTurn() {
