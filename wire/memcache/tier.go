@@ -122,13 +122,14 @@ func (s *session) abortFetches(list []byte) {
 		return
 	}
 	s.dropFetches()
-	w := s.worker
+	w, n := s.worker, uint64(0)
 	for key, rest := ascii.Key(list); len(key) <= ascii.MaxKey; key, rest = ascii.Key(rest) {
 		k := w.handle.Key(0, key)
 		if _, ok := w.handle.OnTier(&k, w.now); ok {
-			w.count(abortedExtstore)
+			n++
 		}
 	}
+	w.counters.countN(abortedExtstore, n)
 }
 
 // awaits reports whether the session waits for a value that has not come: for all that
