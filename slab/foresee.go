@@ -15,9 +15,7 @@ import (
 func (h *Handle) Foresee(keys []Key) {
 	for i := range keys {
 		k := &keys[i]
-		b := h.s.shards[k.Slot&h.s.shardMask].index.foresee(k.Hash)
-		prefetch(b)
-		prefetch(unsafe.Add(b, 1<<bucketShift)) // where most searches that go on do
+		foreseeBucket(h.s.shards[k.Slot&h.s.shardMask].index.foresee(k.Hash))
 	}
 	for i := range keys {
 		if p := h.foreseeItem(&keys[i]); p != nil {
@@ -25,6 +23,12 @@ func (h *Handle) Foresee(keys []Key) {
 			prefetch(unsafe.Add(p, 64))
 		}
 	}
+}
+
+// foreseeBucket asks for a bucket, and for the next one, where most searches that go on do.
+func foreseeBucket(b bucket) {
+	prefetch(b)
+	prefetch(unsafe.Add(b, 1<<bucketShift))
 }
 
 // foresee is where a hash's bucket most likely is, without the shard's lock: an
@@ -36,21 +40,27 @@ func (x *index) foresee(hash uint64) bucket {
 	return unsafe.Add(x.store.base, uintptr(seg)<<segShift+uintptr(at%segBuckets)<<bucketShift)
 }
 
-// foreseeItem is where k's item is, or another one with much the same hash. Of
-// those that are not in their home bucket, a fifth when the index is full, nearly
-// all are in the next two.
+// foreseeItem is where k's item most likely is.
 func (h *Handle) foreseeItem(k *Key) unsafe.Pointer {
 	sh := &h.s.shards[k.Slot&h.s.shardMask]
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	t, at := sh.index.tableOf(k.Hash)
+	p := sh.index.foreseeItem(k.Hash)
+	sh.mu.Unlock()
+	return p
+}
+
+// foreseeItem is where the item with this hash is, or another one with much the same. Of
+// those that are not in their home bucket, a fifth when the index is full, nearly all
+// are in the next two.
+func (x *index) foreseeItem(hash uint64) unsafe.Pointer {
+	t, at := x.tableOf(hash)
 	for range 3 {
-		b := sh.index.bucket(t, at)
+		b := x.bucket(t, at)
 		word := *meta(b)
-		for m := matchTag(word, tagOf(k.Hash)); m != 0; m &= m - 1 {
+		for m := matchTag(word, tagOf(hash)); m != 0; m &= m - 1 {
 			v := *slot(b, bits.TrailingZeros64(m)>>3)
-			if v != 0 && v>>homeShift == k.Hash>>homeShift {
-				return h.s.at(ref(v & refMask))
+			if v != 0 && v>>homeShift == hash>>homeShift {
+				return x.store.at(ref(v & refMask))
 			}
 		}
 		if word < overOne {

@@ -11,7 +11,7 @@ func restoreItems(t *testing.T, s *Store, from, to int) {
 	h := s.Handle(0)
 	for i := from; i < to; i++ {
 		k := h.Key(0, fmt.Append(nil, i))
-		if err := h.Restore(&k, &Past{Stamp: 1<<slotBits | uint64(k.Slot), Value: []byte("v")}, testStartMS); err != nil {
+		if err := restore(h, &k, KindSet, &Past{Stamp: 1<<slotBits | uint64(k.Slot), Value: []byte("v")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestExpectLittleMemory(t *testing.T) {
 	h := s.Handle(0)
 	for i := range 100_000 {
 		k := h.Key(0, fmt.Append(nil, i))
-		if err := h.Restore(&k, &Past{Stamp: 1<<slotBits | uint64(k.Slot), Marks: MarkEvictable, Value: make([]byte, 100)}, testStartMS); err != nil {
+		if err := restore(h, &k, KindSet, &Past{Stamp: 1<<slotBits | uint64(k.Slot), Marks: MarkEvictable, Value: make([]byte, 100)}); err != nil {
 			t.Fatal(err)
 		}
 		if i%1000 == 0 {

@@ -1,13 +1,17 @@
 package slab
 
-import "sync/atomic"
+import (
+	"errors"
+	"sync/atomic"
+	"unsafe"
+)
 
-// What a snapshot and a log have kept comes back by Restore, RestoreDelete,
-// RestoreTouch, RestoreMarks and RestoreFlush: the same changes with the stamps that they had, and
-// no effect. First a snapshot's items, in any order; then the effects since it began,
-// those of one slot in the order of their sequences. What is older than what the key
-// has changes nothing, so that the snapshot may have seen some of them, and that they
-// may come twice. One goroutine restores a shard.
+// What a snapshot and a log have kept comes back by Restore and RestoreFlush: the same
+// changes with the stamps that they had, and no effect. First a snapshot's items, in any
+// order; then the effects since it began, those of one slot in the order of their
+// sequences. What is older than what the key has changes nothing, so that the snapshot
+// may have seen some of them, and that they may come twice. One goroutine restores a
+// shard.
 
 // Marks are what an item has beside its fields, as numbers that never change.
 type Marks uint32
@@ -59,40 +63,148 @@ func (it Item) Pin() Pinned {
 // Release gives back what Item.Pin returned, by its token. Any goroutine may call it.
 func (s *Store) Release(token uint64) { s.dropLarge(s.item(ref(token))) }
 
+// setMarks gives the item its marks but MarkEvictable, which says where it lies.
+func (it Item) setMarks(m Marks) {
+	const bits = bitStale | bitTokenSent | bitFetched | bitKeyEncoded
+	w := it.u32(12)
+	*w = *w&^bits | (uint32(m)*bitEvictable|uint32(m)/uint32(MarkKeyEncoded)*bitKeyEncoded)&bits
+}
+
 // Past is an item as it was kept.
 type Past struct {
 	Stamp uint64
-	Spec  Spec // Evictable is of Marks
+	Spec  Spec // Evictable is of Marks, ValueLen of Value
 	Marks Marks
 	Value []byte
 }
 
-// Restore stores an item as it was, unless the key has one that is not older, or a
-// flush that came later has removed it. One whose time is over is stored, too, since
-// a touch that follows may have given it another. It evicts when it must. The errors
-// are Reserve's.
-func (h *Handle) Restore(k *Key, p *Past, nowMS int64) error {
-	spec := p.Spec
-	spec.ValueLen, spec.Evictable = len(p.Value), p.Marks&MarkEvictable != 0
-	it, err := h.Reserve(k, spec)
-	if err != nil {
-		return err
+// Change is an effect of a key as it was kept: KindSet has all of Past, KindTouch the
+// expiry, KindMark the marks and a chosen token. The other kinds remove the item.
+type Change struct {
+	Key  Key
+	Kind Kind
+	Past
+
+	item Item // what a set has reserved
+}
+
+// restoreTries is how often room is made: others that restore may take it.
+const restoreTries = 16
+
+// errRoom is said of an item that has no room for an expiry or a token.
+var errRoom = errors.New("slab: no room")
+
+// Restore makes changes, unless the key has what is not older, or a flush that came later
+// has removed it. Those of a slot come in the order of their sequences; those of a shard
+// that come one behind the other cost one lock. An item whose time is over is stored,
+// too, since a touch that follows may have given it another. It evicts when it must. The
+// errors are Reserve's.
+func (h *Handle) Restore(changes []Change, nowMS int64) error {
+	for i := range changes {
+		k := &changes[i].Key
+		foreseeBucket(h.s.shards[k.Slot&h.s.shardMask].index.foresee(k.Hash))
 	}
-	it.WriteAt(p.Value, 0)
-	for _, b := range &markBits {
-		if b.bit != bitEvictable {
-			it.setIf(b.bit, p.Marks&b.mark != 0)
+	for i := range changes {
+		if err := h.reservePast(&changes[i]); err != nil {
+			h.discardPast(changes[:i])
+			return err
 		}
 	}
-	l := h.Lock(k)
-	l.sh.sawStamp(p.Stamp)
-	if l.restoreFinds(p.Stamp) {
-		l.discard(it)
-	} else if err = l.restore(it, p.Stamp, nowMS); err != nil {
-		h.tally.count(it.group(), countOutOfMemory)
+	for tries := 0; len(changes) > 0; tries++ {
+		n, err := h.restoreShard(changes, nowMS)
+		if changes = changes[n:]; n > 0 {
+			tries = 0
+		}
+		switch {
+		case err == errRoom && tries < restoreTries:
+			err = h.MakeRoom()
+		case err == errRoom:
+			err = ErrNoMemory
+		}
+		if err != nil {
+			h.discardPast(changes)
+			return err
+		}
+	}
+	return nil
+}
+
+// reservePast reserves what a set restores, and fills it.
+func (h *Handle) reservePast(c *Change) (err error) {
+	c.item = Item{}
+	if c.Kind != KindSet {
+		return nil
+	}
+	c.Spec.ValueLen, c.Spec.Evictable = len(c.Value), c.Marks&MarkEvictable != 0
+	if c.item, err = h.reserve(&c.Key, &c.Spec); err != nil { // a copy would wait for the stores before it
+		return err
+	}
+	c.item.WriteAt(c.Value, 0)
+	c.item.setMarks(c.Marks)
+	return nil
+}
+
+// discardPast gives back what was reserved for changes that are not made.
+func (h *Handle) discardPast(changes []Change) {
+	for i := range changes {
+		if it := changes[i].item; !it.IsNil() {
+			h.drop(it)
+		}
+	}
+}
+
+// restoreShard makes the first changes, as many as are of one shard, or fewer, and says
+// how many. errRoom: the next one needs memory.
+func (h *Handle) restoreShard(changes []Change, nowMS int64) (n int, err error) {
+	l := h.Lock(&changes[0].Key)
+	mask := h.s.shardMask
+	for n < len(changes) && changes[n].Key.Slot&mask == l.k.Slot&mask {
+		if p := l.sh.index.foreseeItem(changes[n].Key.Hash); p != nil {
+			prefetch(p)
+			prefetch(unsafe.Add(p, 64))
+		}
+		n++
+	}
+	for i := 0; i < n && err == nil; i++ {
+		if err = l.restore(&changes[i], nowMS); err != nil {
+			n = i
+		} else if l.sh.index.wantsGrow() {
+			n = i + 1
+		}
 	}
 	l.unlockRestored()
-	return err
+	return n, err
+}
+
+// restore makes one change.
+func (l *Locked) restore(c *Change, nowMS int64) error {
+	l.sh.sawStamp(c.Stamp)
+	finds := l.restoreFinds(&c.Key, c.Stamp)
+	switch {
+	case c.Kind == KindSet:
+		it := c.item
+		c.item = Item{}
+		if finds {
+			l.discard(it)
+			return nil
+		}
+		return l.restoreSet(it, c, nowMS)
+	case finds || l.slot == nil:
+	case c.Kind == KindTouch:
+		if _, ok := l.expireAt(l.found(), c.Spec.ExpiresAtMS); !ok {
+			return errRoom
+		}
+	case c.Kind == KindMark:
+		it, ok := l.choose(l.found(), c.Spec.CAS)
+		if !ok {
+			return errRoom
+		}
+		it.setMarks(c.Marks)
+		it.setStamp(c.Stamp)
+	default:
+		l.restoreRemoves(c.Key.Hash)
+	}
+	return nil
 }
 
 // unlockRestored is Unlock behind Restore.
@@ -109,8 +221,8 @@ func (l *Locked) unlockRestored() {
 
 // restoreFinds looks the key up and reports whether what it has, or a flush, is not
 // older than stamp.
-func (l *Locked) restoreFinds(stamp uint64) (notOlder bool) {
-	l.slot, l.looked = l.sh.index.find(&l.k), true
+func (l *Locked) restoreFinds(k *Key, stamp uint64) (notOlder bool) {
+	l.slot, l.looked = l.sh.index.find(k), true
 	if l.sh.flushed && stamp>>slotBits <= l.sh.marks[stamp&(Slots-1)>>l.sh.bits] {
 		return true
 	}
@@ -120,8 +232,8 @@ func (l *Locked) restoreFinds(stamp uint64) (notOlder bool) {
 // found is the item in the index.
 func (l *Locked) found() Item { return l.h.s.item(ref(*l.slot & refMask)) }
 
-// restore links a filled item, with its stamp.
-func (l *Locked) restore(it Item, stamp uint64, nowMS int64) error {
+// restoreSet links a filled item, with its stamp.
+func (l *Locked) restoreSet(it Item, c *Change, nowMS int64) error {
 	sh := l.sh
 	it.setAccessed(l.h.s.seconds(nowMS))
 	if l.slot != nil {
@@ -130,24 +242,22 @@ func (l *Locked) restore(it Item, stamp uint64, nowMS int64) error {
 		sh.forget(&l.h.tally, old)
 		l.discard(old)
 		*l.slot = *l.slot&^refMask | uint64(it.ref())
-	} else if !sh.index.insert(l.k.Hash, uint64(it.ref())) {
+	} else if !sh.index.insert(c.Key.Hash, uint64(it.ref())) {
+		l.h.tally.count(it.group(), countOutOfMemory)
 		l.discard(it)
 		return ErrNoMemory
 	}
 	sh.counts.bytes += int64(it.Size())
 	sh.counts.totalItems++
 	l.h.tally.add(it)
-	it.setStamp(stamp)
+	it.setStamp(c.Stamp)
 	return nil
 }
 
 // restoreRemoves takes what the key has out of the index, without an effect.
-func (l *Locked) restoreRemoves() {
-	if l.slot == nil {
-		return
-	}
+func (l *Locked) restoreRemoves(hash uint64) {
 	it := l.found()
-	l.sh.index.remove(l.k.Hash, l.slot)
+	l.sh.index.remove(hash, l.slot)
 	l.h.s.releaseTier(it)
 	l.sh.forget(&l.h.tally, it)
 	l.slot = nil
@@ -158,78 +268,6 @@ func (l *Locked) restoreRemoves() {
 func (sh *shard) sawStamp(stamp uint64) {
 	seq := &sh.seqs[stamp&(Slots-1)>>sh.bits]
 	*seq = max(*seq, stamp>>slotBits)
-}
-
-// RestoreDelete removes the key's item if it is older than stamp.
-func (h *Handle) RestoreDelete(k *Key, stamp uint64) {
-	l := h.Lock(k)
-	l.sh.sawStamp(stamp)
-	if !l.restoreFinds(stamp) {
-		l.restoreRemoves()
-	}
-	l.Unlock()
-}
-
-// restoreTries is how often room is made: others that restore may take it.
-const restoreTries = 16
-
-// roomAgain makes room for another try.
-func (h *Handle) roomAgain(tries int) error {
-	if tries == restoreTries {
-		return ErrNoMemory
-	}
-	return h.MakeRoom()
-}
-
-// RestoreTouch gives the key's item another expiry (0: never) if the item is older than stamp.
-func (h *Handle) RestoreTouch(k *Key, stamp uint64, expiresAtMS int64) error {
-	for tries := 0; ; tries++ {
-		l := h.Lock(k)
-		l.sh.sawStamp(stamp)
-		ok := l.restoreFinds(stamp) || l.slot == nil
-		if !ok {
-			_, ok = l.expireAt(l.found(), expiresAtMS)
-		}
-		l.Unlock()
-		if ok {
-			return nil
-		}
-		if err := h.roomAgain(tries); err != nil {
-			return err
-		}
-	}
-}
-
-// RestoreMarks gives the key's item the stamp, a chosen token (0: none) and the marks
-// if the item is older than stamp.
-func (h *Handle) RestoreMarks(k *Key, stamp, cas uint64, marks Marks) error {
-	for tries := 0; ; tries++ {
-		l := h.Lock(k)
-		l.sh.sawStamp(stamp)
-		ok := l.restoreFinds(stamp) || l.slot == nil || l.restoreMarks(stamp, cas, marks)
-		l.Unlock()
-		if ok {
-			return nil
-		}
-		if err := h.roomAgain(tries); err != nil {
-			return err
-		}
-	}
-}
-
-// restoreMarks is RestoreMarks for the item that was found; false: there is no memory for the token.
-func (l *Locked) restoreMarks(stamp, cas uint64, marks Marks) bool {
-	it, ok := l.choose(l.found(), cas)
-	if !ok {
-		return false
-	}
-	for _, b := range &markBits {
-		if b.bit != bitEvictable {
-			it.setIf(b.bit, marks&b.mark != 0)
-		}
-	}
-	it.setStamp(stamp)
-	return true
 }
 
 // RestoreFlush makes the items of a slot absent up to mark, sequence << 14 | slot.
@@ -255,6 +293,9 @@ func (h *Handle) Look(k *Key, nowMS int64, f func(Item)) {
 		}
 	}
 }
+
+// Shards is how many shards there are: a slot's is its low bits.
+func (s *Store) Shards() int { return len(s.shards) }
 
 // Sequences are the last sequence of every slot. They are not of one moment.
 func (s *Store) Sequences() []uint64 {

@@ -48,10 +48,14 @@ func (k *keeper) AppendFlush(marks []uint64) {
 	k.effects = append(k.effects, change{marks: slices.Clone(marks)})
 }
 
+// replayTogether is how many effects a test restores together, or fewer.
+const replayTogether = 20
+
 // replay restores effects in another store.
 func replay(t *testing.T, s *Store, effects []change) {
 	t.Helper()
 	h := s.Handle(0)
+	var changes []Change
 	for i := range effects {
 		e := &effects[i]
 		if e.marks != nil {
@@ -61,21 +65,23 @@ func replay(t *testing.T, s *Store, effects []change) {
 			continue
 		}
 		k := h.Key(0, []byte(e.key))
-		var err error
-		switch e.kind {
-		case KindSet:
-			err = h.Restore(&k, &e.past, testStartMS)
-		case KindTouch:
-			err = h.RestoreTouch(&k, e.stamp, e.past.Spec.ExpiresAtMS)
-		case KindMark:
-			err = h.RestoreMarks(&k, e.stamp, e.past.Spec.CAS, e.past.Marks)
-		default:
-			h.RestoreDelete(&k, e.stamp)
-		}
-		if err != nil {
-			t.Fatal(err)
+		changes = append(changes, Change{Key: k, Kind: e.kind, Past: e.past})
+		changes[len(changes)-1].Stamp = e.stamp
+		if len(changes) > i%replayTogether {
+			if err := h.Restore(changes, testStartMS); err != nil {
+				t.Fatal(err)
+			}
+			changes = changes[:0]
 		}
 	}
+	if err := h.Restore(changes, testStartMS); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// restore makes one change.
+func restore(h *Handle, k *Key, kind Kind, past *Past) error {
+	return h.Restore([]Change{{Key: *k, Kind: kind, Past: *past}}, testStartMS)
 }
 
 // contents is all that a store has.
@@ -225,18 +231,18 @@ func TestRestoreOfWhatIsOver(t *testing.T) {
 	h := s.Handle(0)
 	k := h.Key(0, []byte("k"))
 	stamp := func(seq uint64) uint64 { return seq<<slotBits | uint64(k.Slot) }
-	if err := h.Restore(&k, &Past{Stamp: stamp(1), Value: []byte("old")}, testStartMS); err != nil {
+	if err := restore(h, &k, KindSet, &Past{Stamp: stamp(1), Value: []byte("old")}); err != nil {
 		t.Fatal(err)
 	}
 	if v := get(h, "k", testStartMS); string(v) != "old" {
 		t.Errorf("%q", v)
 	}
 	over := &Past{Stamp: stamp(2), Value: []byte("new"), Spec: Spec{ExpiresAtMS: testStartMS}}
-	if err := h.Restore(&k, over, testStartMS); err != nil {
+	if err := restore(h, &k, KindSet, over); err != nil {
 		t.Fatal(err)
 	}
 	h.Look(&k, testStartMS, func(Item) { t.Error("it is there") })
-	if err := h.RestoreTouch(&k, stamp(3), testStartMS+1); err != nil {
+	if err := restore(h, &k, KindTouch, &Past{Stamp: stamp(3), Spec: Spec{ExpiresAtMS: testStartMS + 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if v := get(h, "k", testStartMS); string(v) != "new" {
@@ -264,7 +270,7 @@ func TestRestoreInAFullStore(t *testing.T) {
 	for i := range 3000 {
 		k := h.Key(0, fmt.Append(nil, "key ", i))
 		stamp := uint64(i+1)<<slotBits | uint64(k.Slot)
-		if err := h.Restore(&k, &Past{Stamp: stamp, Value: make([]byte, 40), Marks: MarkEvictable}, testStartMS); err != nil {
+		if err := restore(h, &k, KindSet, &Past{Stamp: stamp, Value: make([]byte, 40), Marks: MarkEvictable}); err != nil {
 			t.Fatal(err)
 		}
 		stamps[string(k.Bytes)] = stamp
@@ -272,9 +278,9 @@ func TestRestoreInAFullStore(t *testing.T) {
 	there := 0
 	for key, stamp := range stamps {
 		k := h.Key(0, []byte(key))
-		err := h.RestoreMarks(&k, stamp+1<<slotBits, 77, MarkStale|MarkEvictable)
+		err := restore(h, &k, KindMark, &Past{Stamp: stamp + 1<<slotBits, Marks: MarkStale | MarkEvictable, Spec: Spec{CAS: 77}})
 		if err == nil {
-			err = h.RestoreTouch(&k, stamp+2<<slotBits, testStartMS+99)
+			err = restore(h, &k, KindTouch, &Past{Stamp: stamp + 2<<slotBits, Spec: Spec{ExpiresAtMS: testStartMS + 99}})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -30,34 +30,36 @@ func (h *Handle) Key(db uint16, b []byte) Key {
 // Reserve allocates an item that nobody else sees. It evicts when it must, and
 // is called while no shard is locked. Fill it by WriteAt or Segment, then Put
 // or Discard it. The errors are ErrNoMemory and ErrTooLarge.
-func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
+func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) { return h.reserve(k, &spec) }
+
+func (h *Handle) reserve(k *Key, spec *Spec) (Item, error) {
 	h.spent = 0
 	if !h.s.evicts && h.s.shards[k.Slot&h.s.shardMask].full.Load() {
 		h.s.outOfMemory.Add(1)
-		return Item{}, h.refused(k, &spec, ErrNoMemory)
+		return Item{}, h.refused(k, spec, ErrNoMemory)
 	}
 	if len(k.Bytes) > maxKeyLen {
 		return Item{}, ErrTooLarge
 	}
 	if spec.ValueLen >= largeMin {
-		return h.reserveLarge(k, &spec)
+		return h.reserveLarge(k, spec)
 	}
 	bits := spec.presenceOf(k.DB)
 	if !h.s.evicts {
 		bits |= bitExpiry | bitCAS // a touch or a mark must not fail for want of memory
 	}
-	size := chunkSize(k, &spec, bits)
+	size := chunkSize(k, spec, bits)
 	class := h.s.classes.forSize(size)
 	h.s.ghosts.foresee(k.Hash)
 	if bits&bitExpiry == 0 && size+expirySize <= int(h.s.classes.size[class]) {
 		bits |= bitExpiry // room that costs nothing, so that a touch needs no other chunk
 	}
-	r, err := h.alloc(class, h.domainFor(&spec))
+	r, err := h.alloc(class, h.domainFor(spec))
 	if err != nil {
-		return Item{}, h.refused(k, &spec, err)
+		return Item{}, h.refused(k, spec, err)
 	}
 	it := h.s.item(r)
-	it.write(k, &spec, bits)
+	it.write(k, spec, bits)
 	return it, nil
 }
 

@@ -402,13 +402,13 @@ func TestRestoreReleases(t *testing.T) {
 	value := bytes.Repeat([]byte("v"), 1000)
 	for i, again := range []func(k *Key, stamp uint64) error{
 		func(k *Key, stamp uint64) error {
-			return h.Restore(k, &Past{Stamp: stamp, Value: []byte("short"), Marks: MarkEvictable}, 0)
+			return restore(h, k, KindSet, &Past{Stamp: stamp, Value: []byte("short"), Marks: MarkEvictable})
 		},
-		func(k *Key, stamp uint64) error { h.RestoreDelete(k, stamp); return nil },
+		func(k *Key, stamp uint64) error { return restore(h, k, KindDelete, &Past{Stamp: stamp}) },
 	} {
 		k := h.Key(0, []byte(fmt.Sprintf("key%d", i)))
 		past := Past{Stamp: 1<<slotBits | uint64(k.Slot), Value: value, Marks: MarkEvictable}
-		if err := h.Restore(&k, &past, 0); err != nil {
+		if err := restore(h, &k, KindSet, &past); err != nil {
 			t.Fatal(err)
 		}
 		h.Tick(1000)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -222,16 +223,25 @@ type players struct {
 
 // player is one of them: a goroutine with a store's Handle.
 type player struct {
-	handle  *slab.Handle
-	nowMS   int64
-	work    chan []byte // records, of which at names its own
-	at      []place
-	lastSeq [slab.Slots]uint64 // of what is in at, to see whether it is in order
-	ordered bool
-	err     error
+	handle *slab.Handle
+	nowMS  int64
+	work   chan batch // of which at names its own records
+	at     []place
+	err    error
 
-	keys    [together]slab.Key
-	records [together]effectlog.Record
+	// Of what is in at, in the order of the shards.
+	inOrder []place
+	shards  int // its own
+	shift   int // slot >> shift is one of them, modulo shards
+	ends    []int
+
+	changes [together]slab.Change
+}
+
+// batch is what is played together.
+type batch struct {
+	records []byte
+	sorted  bool // they must be: else no key is there twice, and they come shard by shard
 }
 
 // place is where a record begins, and its stamp with the slot in front.
@@ -248,7 +258,9 @@ func newPlayers(k *Keyspace) *players {
 	p := &players{k: k, players: make([]player, n), states: map[string][]byte{}}
 	for i := range p.players {
 		q := &p.players[i]
-		q.handle, q.nowMS, q.work = k.store.Handle(i), k.config.NowMS(), make(chan []byte)
+		q.handle, q.nowMS, q.work = k.store.Handle(i), k.config.NowMS(), make(chan batch)
+		q.shift, q.shards = bits.TrailingZeros(uint(n)), max(k.store.Shards()/n, 1)
+		q.ends = make([]int, q.shards)
 		go q.run(&p.wait)
 	}
 	return p
@@ -286,7 +298,7 @@ func (p *players) play() error {
 // slot must be in order; a snapshot has no key twice.
 func (p *players) playAll(records []byte, sorted bool) error {
 	for i := range p.players {
-		p.players[i].at, p.players[i].ordered = p.players[i].at[:0], true
+		p.players[i].at = p.players[i].at[:0]
 	}
 	for at := 0; at < len(records); {
 		kind, stamp, n := effectlog.Peek(records[at:])
@@ -298,13 +310,14 @@ func (p *players) playAll(records []byte, sorted bool) error {
 			p.states[string(r.Key)] = slices.Clone(r.Value)
 		default:
 			slot := stamp & slotMask
-			p.players[slot&uint64(len(p.players)-1)].add(stamp, slot, at, sorted)
+			q := &p.players[slot&uint64(len(p.players)-1)]
+			q.at = append(q.at, place{slot<<(64-slotBits) | stamp>>slotBits, at})
 		}
 		at += n
 	}
 	p.wait.Add(len(p.players))
 	for i := range p.players {
-		p.players[i].work <- records
+		p.players[i].work <- batch{records, sorted}
 	}
 	p.wait.Wait()
 	for i := range p.players {
@@ -324,74 +337,113 @@ func (p *players) flush(record []byte) {
 	}
 }
 
-func (q *player) add(stamp, slot uint64, at int, sorted bool) {
-	seq := stamp >> slotBits
-	if sorted {
-		if seq < q.lastSeq[slot] {
-			q.ordered = false
-		}
-		q.lastSeq[slot] = seq
-	}
-	q.at = append(q.at, place{slot<<(64-slotBits) | seq, at})
-}
-
 // run is a player's goroutine.
 func (q *player) run(wait *sync.WaitGroup) {
-	for records := range q.work {
+	for b := range q.work {
 		if q.err == nil {
-			q.err = q.play(records)
+			q.err = q.play(b.records, b.sorted)
 		}
 		wait.Done()
 	}
 }
 
-// play restores the player's records, those of a slot in the order of its sequence:
-// an epoch has them loop by loop.
-func (q *player) play(records []byte) error {
-	if !q.ordered {
-		slices.SortFunc(q.at, func(a, b place) int { return cmp.Compare(a.key, b.key) })
-		clear(q.lastSeq[:])
+// play restores the player's records, shard by shard, and those of a slot in the order
+// of its sequence: an epoch has them loop by loop.
+func (q *player) play(records []byte, sorted bool) error {
+	if sorted {
+		q.sort()
+	} else {
+		q.at, q.inOrder = q.inOrder[:0], q.at
 	}
-	for at := q.at; len(at) > 0; {
+	for at := q.inOrder; len(at) > 0; {
 		n := min(len(at), together)
 		for i, place := range at[:n] {
-			r := &q.records[i]
-			*r, _ = effectlog.ParseChecked(records[place.at:])
-			q.keys[i] = q.handle.Key(uint16(r.DB), r.Key)
-		}
-		q.handle.Foresee(q.keys[:n])
-		for i := range n {
-			if err := q.restore(&q.keys[i], &q.records[i]); err != nil {
+			r, _ := effectlog.ParseChecked(records[place.at:])
+			if err := q.change(&q.changes[i], &r); err != nil {
 				return err
 			}
+		}
+		if err := q.handle.Restore(q.changes[:n], q.nowMS); err != nil {
+			if errors.Is(err, slab.ErrNoMemory) || errors.Is(err, slab.ErrTooLarge) {
+				return fmt.Errorf("%w: %w", ErrMemory, err)
+			}
+			return err
 		}
 		at = at[n:]
 	}
 	return nil
 }
 
-func (q *player) restore(k *slab.Key, r *effectlog.Record) error {
-	if uint64(k.Slot) != r.Stamp&slotMask {
+// shardOf is which of the player's shards a record is of.
+func (q *player) shardOf(p *place) int {
+	return int(p.key>>(64-slotBits)>>q.shift) & (q.shards - 1)
+}
+
+// sort puts the places in order: it counts what each shard has, and puts it there.
+func (q *player) sort() {
+	clear(q.ends)
+	for i := range q.at {
+		q.ends[q.shardOf(&q.at[i])]++
+	}
+	sum := 0
+	for i, n := range q.ends {
+		q.ends[i] = sum
+		sum += n
+	}
+	q.inOrder = slices.Grow(q.inOrder[:0], sum)[:sum]
+	for i := range q.at {
+		end := &q.ends[q.shardOf(&q.at[i])]
+		q.inOrder[*end] = q.at[i]
+		*end++
+	}
+	from := 0
+	for _, end := range q.ends {
+		sortShard(q.inOrder[from:end])
+		from = end
+	}
+}
+
+// insertMost is up to how many places are sorted by insertion: they may all be out of order.
+const insertMost = 64
+
+// sortShard puts a shard's places in the order of their keys.
+func sortShard(at []place) {
+	if len(at) > insertMost {
+		slices.SortFunc(at, func(a, b place) int { return cmp.Compare(a.key, b.key) })
+		return
+	}
+	for i := 1; i < len(at); i++ {
+		p := at[i]
+		j := i
+		for ; j > 0 && at[j-1].key > p.key; j-- {
+			at[j] = at[j-1]
+		}
+		at[j] = p
+	}
+}
+
+// change makes c of a record.
+func (q *player) change(c *slab.Change, r *effectlog.Record) error {
+	c.Key = q.handle.Key(uint16(r.DB), r.Key)
+	if uint64(c.Key.Slot) != r.Stamp&slotMask {
 		return fmt.Errorf("%w: key %q is not of slot %d", errForeign, r.Key, r.Stamp&slotMask)
 	}
-	err := error(nil)
-	switch r.Kind {
+	c.Kind, c.Stamp, c.Marks, c.Value = kindOf(r.Kind), r.Stamp, slab.Marks(r.Bits), r.Value
+	c.Spec.Flags, c.Spec.ExpiresAtMS, c.Spec.CAS = r.Flags, r.ExpiryMS, r.CAS
+	return nil
+}
+
+// kindOf is the keyspace's number of a record's kind: all that are not known remove.
+func kindOf(kind effectlog.Kind) slab.Kind {
+	switch kind {
 	case effectlog.KindSet:
-		err = q.handle.Restore(k, &slab.Past{
-			Stamp: r.Stamp, Marks: slab.Marks(r.Bits), Value: r.Value,
-			Spec: slab.Spec{Flags: r.Flags, ExpiresAtMS: r.ExpiryMS, CAS: r.CAS},
-		}, q.nowMS)
+		return slab.KindSet
 	case effectlog.KindTouch:
-		err = q.handle.RestoreTouch(k, r.Stamp, r.ExpiryMS)
+		return slab.KindTouch
 	case effectlog.KindMark:
-		err = q.handle.RestoreMarks(k, r.Stamp, r.CAS, slab.Marks(r.Bits))
-	default:
-		q.handle.RestoreDelete(k, r.Stamp)
+		return slab.KindMark
 	}
-	if errors.Is(err, slab.ErrNoMemory) || errors.Is(err, slab.ErrTooLarge) {
-		return fmt.Errorf("%w: %w", ErrMemory, err)
-	}
-	return err
+	return slab.KindDelete
 }
 
 var errForeign = errors.New("keyspace: a record of another keyspace")
