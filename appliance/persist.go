@@ -46,16 +46,13 @@ func (n *Node) openKeyspace() error {
 	if p.Salvage {
 		c.Salvage = func(damage error) { n.log.Error("[persist] damage: what is whole is used", "error", damage) }
 	}
-	c.Held = restoredMark(n.store.Restart())
+	c.Held = n.restoredMark()
 	if n.tier != nil {
 		c.FetchTier = n.fetchTier
-		if c.Held != "" {
-			c.Held = withoutFlash // the tier is empty: values that it had are in the folder only
-		}
 	}
 	n.keyspace, err = keyspace.Open(c, n.store)
 	if errors.Is(err, keyspace.ErrHeld) {
-		n.log.Warn("[persist] the memory file is not what the data folder has: it is recovered from the folder", "file", n.config.MemoryFile, "folder", p.Folder)
+		n.log.Warn("[persist] the memory file is not what the data folder has, or is damaged: the keyspace is recovered from the folder", "file", n.config.MemoryFile, "folder", p.Folder)
 		c.Held = ""
 		if err = n.reopenStore(); err == nil {
 			n.keyspace, err = keyspace.Open(c, n.store)
@@ -84,17 +81,26 @@ const markField = "keyspace"
 const (
 	withoutFolder = "saved without the folder"
 	withoutFlash  = "saved without flash"
+	notWhole      = "saved, and damaged since"
 )
 
 // restoredMark is what keyspace.Config.Held is to be.
-func restoredMark(r slab.Restart) string {
+func (n *Node) restoredMark() string {
+	r := n.store.Restart()
 	if !r.Restored {
 		return ""
 	}
+	if n.tier != nil {
+		return withoutFlash // the tier is empty: values that it had are in the folder only
+	}
 	for _, f := range r.State {
-		if f.Name == markField {
-			return f.Value
+		if f.Name != markField {
+			continue
 		}
+		if v := n.store.CheckRestored(); v.DamagedRuns > 0 || r.Damaged > 0 {
+			return notWhole // the folder has all
+		}
+		return f.Value
 	}
 	return withoutFolder
 }

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -47,9 +48,39 @@ func TestMemoryFileWithLog(t *testing.T) {
 	w.expect("delete kept", "DELETED\r\n")
 	w.stop(syscall.SIGTERM, 0)
 	w.startKept(folder, kept...)
-	w.said("the memory file is not what the data folder has", true)
+	w.said("the memory file is not what the data folder has, or is damaged", true)
 	w.expect("get kept", "END\r\n")
 	w.expect("get more", "VALUE more 0 1\r\n1\r\nEND\r\n")
+	w.stop(syscall.SIGTERM, 0)
+}
+
+// TestDamagedMemoryFileWithLog: what is damaged in the memory file is in the folder.
+func TestDamagedMemoryFileWithLog(t *testing.T) {
+	w := newWarm(t)
+	folder := t.TempDir()
+	kept := []string{"--persist", "log", "--memory-file", w.file}
+	w.startKept(folder, kept...)
+	w.expect("set kept 7 0 4\r\nhere", "STORED\r\n")
+	w.save()
+	memory, err := os.ReadFile(w.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(memory, []byte("kepthere"))
+	if at < 0 {
+		t.Fatal("the item is not in the memory file")
+	}
+	memory[at+7] ^= 1
+	if err := os.WriteFile(w.file, memory, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.startKept(folder, kept...)
+	w.said("or is damaged: the keyspace is recovered from the folder", true)
+	w.expect("get kept", keptIsThere)
+	w.save()
+	w.startKept(folder, kept...) // what was recovered was saved
+	w.said(`"log_records":0`, true)
+	w.expect("get kept", keptIsThere)
 	w.stop(syscall.SIGTERM, 0)
 }
 

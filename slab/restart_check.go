@@ -228,6 +228,13 @@ func (c *restored) stopCheck() {
 	<-c.ended
 }
 
+// CheckRestored checks at once, on all cores, what a restart took over, and says what
+// became of it: for who has the same elsewhere, and rather begins empty.
+func (s *Store) CheckRestored() Verification {
+	s.finishCheck()
+	return s.verification
+}
+
 // finishCheck does at once, on all cores, what the goroutine has not done yet.
 func (s *Store) finishCheck() {
 	c := s.restored.Load()
@@ -261,6 +268,7 @@ func (c *restored) finish() {
 		c.scrub()
 	}
 	c.result.Took = time.Since(c.began)
+	s.verification = c.result
 	s.restored.Store(nil)
 	if s.verified != nil {
 		s.verified(c.result)

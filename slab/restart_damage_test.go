@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -259,5 +260,29 @@ func TestRestartOfTruncatedFiles(t *testing.T) {
 			t.Fatalf("%d of %d bytes of metadata: %+v", n, len(im.metadata), r)
 		}
 		im.close(s)
+	}
+}
+
+// TestCheckRestored: what is damaged is known at once to who asks, and again.
+func TestCheckRestored(t *testing.T) {
+	im := newImage(t, 8<<20, 200)
+	for _, flip := range []bool{false, true} {
+		arena := append([]byte(nil), im.arena...)
+		if flip {
+			arena[bytes.Index(arena, []byte("key:1"))] ^= 1
+		}
+		im.write(arena, im.metadata)
+		s := im.open()
+		for range 2 {
+			if v := s.CheckRestored(); v.Runs == 0 || (v.DamagedRuns == 1) != flip || (v.LostItems > 0) != flip {
+				t.Errorf("damaged: %v: %+v", flip, v)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if v := newStore(t, Config{LimitBytes: 4 << 20, Loops: 1}).CheckRestored(); v != (Verification{}) {
+		t.Errorf("nothing was restored: %+v", v)
 	}
 }

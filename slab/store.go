@@ -109,7 +109,8 @@ type Store struct {
 	dirty         bool      // runs that were never used may hold anything
 	restart       Restart
 	verified      func(Verification)
-	restoredTally tally // what a restart took over
+	verification  Verification // once restored is nil
+	restoredTally tally        // what a restart took over
 	ghosts        ghosts
 }
 
