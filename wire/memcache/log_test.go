@@ -127,6 +127,28 @@ func TestRepliesWait(t *testing.T) {
 	}
 }
 
+// TestStatisticsDoNotWait: numbers and watchers tell also of what is not durable yet, at
+// once; a list of keys waits.
+func TestStatisticsDoNotWait(t *testing.T) {
+	r, _ := newLogRig(t, Compat1645)
+	watcher, writer, reader := r.watcherOf(" mutations"), r.dial(), r.dial()
+	writer.wantBarrier("set a 0 0 1\r\n1\r\n", "STORED\r\n", 5)
+	if line := watcher.hear(); !strings.Contains(line, "key=a ") || watcher.out.Barrier != 0 {
+		t.Errorf("%q, barrier %d", line, watcher.out.Barrier)
+	}
+	for request, barrier := range map[string]uint64{
+		"stats": 0, "stats items": 0, "stats slabs": 0, "stats settings": 0, "stats conns": 0, "stats cachedump 1 0": 5,
+	} {
+		if reply := reader.send(request + "\r\n"); reader.out.Barrier != barrier || !strings.HasSuffix(reply, "END\r\n") {
+			t.Errorf("%s: barrier %d, %q", request, reader.out.Barrier, reply)
+		}
+		reader.out.Barrier = 0
+	}
+	if n := r.stat("curr_items"); n != "1" {
+		t.Errorf("%s items", n)
+	}
+}
+
 // TestFlushGoesWithItsState: what is kept of a flush_all becomes another in the same step
 // as all is flushed: a crash between would do a flush twice, or undo the end of its delay.
 func TestFlushGoesWithItsState(t *testing.T) {
