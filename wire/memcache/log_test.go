@@ -133,16 +133,25 @@ func TestStatisticsDoNotWait(t *testing.T) {
 	r, _ := newLogRig(t, Compat1645)
 	watcher, writer, reader := r.watcherOf(" mutations"), r.dial(), r.dial()
 	writer.wantBarrier("set a 0 0 1\r\n1\r\n", "STORED\r\n", 5)
-	if line := watcher.hear(); !strings.Contains(line, "key=a ") || watcher.out.Barrier != 0 {
-		t.Errorf("%q, barrier %d", line, watcher.out.Barrier)
+	r.server.Tick(0, r.nowMS)
+	if watcher.session.(wire.Parked).Resume(&watcher.out); watcher.out.Barrier != 0 {
+		t.Errorf("the watcher waits for %d", watcher.out.Barrier)
+	}
+	if line := watcher.drain(); !strings.Contains(line, "key=a ") {
+		t.Errorf("the watcher hears %q", line)
 	}
 	for request, barrier := range map[string]uint64{
 		"stats": 0, "stats items": 0, "stats slabs": 0, "stats settings": 0, "stats conns": 0, "stats cachedump 1 0": 5,
 	} {
-		if reply := reader.send(request + "\r\n"); reader.out.Barrier != barrier || !strings.HasSuffix(reply, "END\r\n") {
-			t.Errorf("%s: barrier %d, %q", request, reader.out.Barrier, reply)
+		reply, got := "", uint64(0)
+		for in := request + "\r\n"; in != ""; {
+			n, _ := reader.session.Feed([]byte(in), &reader.out)
+			in, got = in[n:], max(got, reader.out.Barrier)
+			reply += reader.drain()
 		}
-		reader.out.Barrier = 0
+		if got != barrier || !strings.HasSuffix(reply, "END\r\n") {
+			t.Errorf("%s: barrier %d, %q", request, got, reply)
+		}
 	}
 	if n := r.stat("curr_items"); n != "1" {
 		t.Errorf("%s items", n)
