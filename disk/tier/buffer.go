@@ -42,8 +42,9 @@ func (t *Tier) Append(bucket Bucket, head, key []byte, pieces [][]byte) (Ref, bo
 		t.lock.Unlock()
 		return Ref{}, false
 	}
-	at := b.used
-	b.used += size
+	at := b.place(size)
+	clear(b.memory[b.used:at])
+	b.used = at + size
 	b.copying++
 	b.page.bytes += int64(size)
 	b.page.objects++
@@ -61,6 +62,21 @@ func (t *Tier) Append(bucket Bucket, head, key []byte, pieces [][]byte) (Ref, bo
 	t.writeIfReady(b)
 	t.lock.Unlock()
 	return ref, true
+}
+
+// gapPart: a record of so many bytes may leave one of them unused in front.
+const gapPart = 16
+
+// place is where a record goes: behind the others, or at the next block, if it then is in
+// one block less, which a read of it saves, and the gap is small.
+func (b *buffer) place(size int) int {
+	next := blocks(b.used)
+	gap := next - b.used
+	saves := blocks(dio.BlockSize-gap+size) > blocks(size)
+	if gap == 0 || !saves || gap*gapPart > size || next+size > b.size {
+		return b.used
+	}
+	return next
 }
 
 // bufferFor is the bucket's open buffer, or a new one, with room for size bytes; nil:

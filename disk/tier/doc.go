@@ -36,7 +36,8 @@
 // # Layout
 //
 // A file is pages one behind the other, a page is what write buffers held, each from
-// a block (4,096 bytes) on, zeros behind its records. A record, from a multiple of 8 on:
+// a block (4,096 bytes) on, zeros behind its records, and in front of one that a small
+// gap saves a block to read. A record, from a multiple of 8 on:
 //
 //	 0  checksum  4  CRC-32C of page, version, offset and all that follows
 //	 4  value     4  its length

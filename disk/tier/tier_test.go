@@ -332,6 +332,58 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// A record that would begin just before a block's end begins in the next, and the
+// compactor finds what is behind the gap.
+func TestGaps(t *testing.T) {
+	for _, c := range []struct {
+		value     int
+		offsets   []uint32
+		inBuffers int // places of a page that hold one
+	}{
+		{4000, []uint32{0, 4096, 8192, 12288}, 16}, // 4,024 bytes: a gap of 72
+		{4096 - 24, []uint32{0, 4096, 8192, 12288}, 16},
+		{3800, []uint32{0, 3824, 7648, 11472}, 16}, // 3,824: a gap of 272 is too large
+		{1000, []uint32{0, 1024, 2048, 3072}, 64},
+		{5000, []uint32{0, 5024, 10048}, 12},
+		{7900, []uint32{0, 8192}, 8}, // 7,924: of two blocks
+	} {
+		o := newOwner()
+		tier := open(t, diotest.New(), 8, func(config *Config) { config.Owner = o })
+		size := sizeOf("key00", text(c.value, 0))
+		for i := range c.inBuffers + 1 { // the last one closes the page
+			key := fmt.Sprintf("key%02d", i)
+			ref := put(t, tier, Default, key, text(c.value, uint64(i)))
+			o.lock.Lock()
+			o.refs[key] = ref
+			o.lock.Unlock()
+			if i < len(c.offsets) && ref.Offset != c.offsets[i] {
+				t.Errorf("%d bytes: the record %d is at %d, want %d", c.value, i, ref.Offset, c.offsets[i])
+			}
+			if end := blocks(int(ref.Offset) + size); c.value == 4000 && end-int(ref.Offset) > dio.BlockSize {
+				t.Errorf("%d bytes at %d: two blocks", c.value, ref.Offset)
+			}
+		}
+		tier.settled()
+		o.lock.Lock()
+		ref := o.refs["key00"]
+		delete(o.refs, "key00")
+		o.lock.Unlock()
+		tier.Delete(ref, size)
+		tier.SetPolicy(Policy{CompactUnder: 8, MaxFrag: 8})
+		s := compacted(t, tier, 6)
+		if s.CompactRescues < int64(c.inBuffers-1) || s.Damaged != 0 || s.ObjectsUsed != int64(c.inBuffers) {
+			t.Errorf("%d bytes: %+v", c.value, s)
+		}
+		for i := 1; i < c.inBuffers; i++ {
+			key := fmt.Sprintf("key%02d", i)
+			o.lock.Lock()
+			ref := o.refs[key]
+			o.lock.Unlock()
+			want(t, tier, ref, key, text(c.value, uint64(i)))
+		}
+	}
+}
+
 // What compaction owes is garbage in full pages, and the pages that the policy wants done.
 func TestDebt(t *testing.T) {
 	tier := open(t, diotest.New(), 8, nil) // without an owner nothing is compacted
