@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -169,12 +171,57 @@ func fillDisk(t *testing.T, n *Node) (stored chan int) {
 	return stored
 }
 
+// takeRoom leaves no room on a folder's disk: the end of a node would write the rest.
+func takeRoom(t *testing.T, folder string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(folder, "ballast"))
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if f.Close(); !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+// TestSnapshotOnFullDisk: an operator's snapshot makes room, beside the newest one.
+func TestSnapshotOnFullDisk(t *testing.T) {
+	folder := mounted(t, "tmpfs", "size=300m")
+	n := startKept(t, folder, silent, "persist.fsync", "always", "persist.snapshot_after", "100GB")
+	defer stop(t, n)
+	value := strings.Repeat("v", 100_000)
+	fill := func(c net.Conn, count int) (err error) { // until its end, or the connection's
+		for i := 0; i < count && err == nil; i++ {
+			fmt.Fprintf(c, "set key%d 0 0 %d\r\n%s\r\n", i%100, len(value), value)
+			_, err = io.ReadFull(c, make([]byte, len("STORED\r\n")))
+		}
+		return err
+	}
+	for range 3 {
+		if err := fill(dial(t, n.Addrs()[0]), 100); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.keyspace.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	filled, c := make(chan error, 1), dial(t, n.Addrs()[0])
+	go func() { filled <- fill(c, 3000) }()
+	until(t, "a disk that is full", func() bool { return n.keyspace.Stats().DiskFull })
+	if err := n.keyspace.Snapshot(); err != nil {
+		t.Error(err)
+	}
+	if err := <-filled; err != nil {
+		t.Error(err)
+	}
+}
+
 // TestStopOnFullDisk: a connection that waits for room is not waited for beyond the
 // stop's time, the end is not in order, and what was acknowledged is there.
 func TestStopOnFullDisk(t *testing.T) {
 	folder := mounted(t, "tmpfs", "size=300m")
 	n := startKept(t, folder, silent, "persist.fsync", "always", "persist.snapshot_after", "100GB", "memcache.item_max", "2MB", "memory.limit", "1GB")
 	stored := fillDisk(t, n)
+	takeRoom(t, folder)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	err := n.Stop(ctx)

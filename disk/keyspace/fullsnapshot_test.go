@@ -198,3 +198,24 @@ func TestFullDiskHelpsItself(t *testing.T) {
 		})
 	}
 }
+
+// TestCloseWithLittleRoom: the end writes what waits for room for a whole segment into a
+// small one, and takes the room of the snapshot before the newest if it must.
+func TestCloseWithLittleRoom(t *testing.T) {
+	for _, free := range []int64{2 * 64 << 10, 0} {
+		synctest.Test(t, func(t *testing.T) {
+			disk := diotest.New()
+			c := testConfig(disk, ModeLog, FsyncEverySecond)
+			c.SegmentBytes = 4 << 20
+			r := open(t, c)
+			snapshotsOf20(t, r)
+			disk.SetSpace(used(t, disk) + free)
+			fillLog(t, r, free)
+			disk.SetSpace(used(t, disk) + free)
+			r.set(0, "behind", []byte("x"), slab.Spec{})
+			want := r.tokens()
+			r.close()
+			sameContents(t, tokensOf(t, c), want)
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pandabeardb/panda/disk/effectlog"
+	"github.com/pandabeardb/panda/disk/snapshot"
 )
 
 const (
@@ -215,9 +216,11 @@ func (k *Keyspace) sync() error {
 
 // finish writes what there is, and closes the log. The loops have stopped.
 func (k *Keyspace) finish() error {
-	err := k.writeAll()
-	if err == nil {
-		err = k.sync()
+	err := k.writeTight()
+	if errors.Is(err, ErrFull) { // nothing is lost without the snapshot before the newest
+		if err = snapshot.RemoveOlder(k.disk, "."); err == nil {
+			err = k.writeTight()
+		}
 	}
 	return errors.Join(err, k.log.Close())
 }
