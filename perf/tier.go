@@ -30,8 +30,6 @@ const (
 	// tierTime is half of a cell at scale 1, and of as much load before it that does not
 	// count: while the other server is measured, memory empties because of ext_item_age.
 	tierTime = 1500 * time.Millisecond
-	// tierFlashBar: so many of the gets that memory has no value for are answered from flash.
-	tierFlashBar = 0.9
 )
 
 // A tierRow is zipf reads of values that memory has no room for. Misses are not stored again.
@@ -40,16 +38,19 @@ type tierRow struct {
 	passes int     // over all keys, before anything is measured
 	rate   float64 // sets per second; 0: as fast as they are taken
 
-	hits, hitRate, requestRate float64 // bars of the hit ratio, of hits and of requests per second; 0: none
+	// Bars, 0: none: of the hit ratio, of hits and of requests per second, and of the gets
+	// that memory has no value for, how many are answered from flash.
+	hits, hitRate, requestRate, flash float64
 }
 
 // tierRows are two states. Loaded at once, memcached loses most of the values: it takes half a
 // minute until it has memory for as many keys, so that its requests are mostly misses, which
-// cost it little. Then it has all, and both do the same work.
+// cost it little. Then it has all, and both do the same work. What is stored faster than the
+// disk takes it is lost, so that only then all has to be there.
 func tierRows() []tierRow {
 	return []tierRow{
 		{name: "flash/loaded/get/zipf", passes: 1, hits: 1, hitRate: 1},
-		{name: "flash/settled/get/zipf", passes: 5, rate: 12_000, hits: 1, requestRate: 1},
+		{name: "flash/settled/get/zipf", passes: 5, rate: 12_000, hits: 1, requestRate: 1, flash: 0.9},
 	}
 }
 
@@ -145,7 +146,7 @@ func (c *contest) tier(ctx context.Context, r *tierRow) ([]Figure, error) {
 		c.figure(r.name, ofP99, samples, Sample.p99NS, 0, false),
 		{
 			Row: r.name, What: ofFlash, Ours: c.ours.name, Peer: "misses-in-memory",
-			OursAt: []float64{share}, PeerAt: []float64{1000}, Bar: tierFlashBar, AtLeast: true,
+			OursAt: []float64{share}, PeerAt: []float64{1000}, Bar: r.flash, AtLeast: true,
 		},
 	}, err
 }
@@ -164,7 +165,7 @@ func (c *contest) fillTiers(ctx context.Context, r *tierRow, keys int) error {
 				l := l
 				l.Network, l.Address = s.Network, s.Address
 				got, err := load.Run(ctx, l)
-				if err == nil && !s.tolerates(got.Errors, got.Requests) {
+				if err == nil && got.Errors > 0 && !s.lossy { // memcached refuses some percent while it moves pages
 					err = fmt.Errorf("%w: %s refused %d of %d sets", ErrMeasurement, s.name, got.Errors, got.Requests)
 				}
 				errs[i] = errors.Join(errs[i], err)
