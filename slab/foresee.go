@@ -25,6 +25,16 @@ func (h *Handle) Foresee(keys []Key) {
 	}
 }
 
+// ForeseeBytes asks for the first cache lines of memory that will be read soon.
+func ForeseeBytes(p []byte) {
+	const line, most = 64, 192
+	p = p[:min(len(p), most)]
+	for len(p) > 0 {
+		prefetch(unsafe.Pointer(unsafe.SliceData(p)))
+		p = p[min(len(p), line):]
+	}
+}
+
 // foreseeBucket asks for a bucket, and for the next one, where most searches that go on do.
 func foreseeBucket(b bucket) {
 	prefetch(b)

@@ -396,6 +396,9 @@ func TestForeseeChangesNothing(t *testing.T) {
 	set(t, h, "there", []byte("v"), Spec{})
 	before := s.Stats()
 	h.Foresee([]Key{h.Key(0, []byte("there")), h.Key(0, []byte("not there"))})
+	for n := range 300 {
+		ForeseeBytes(make([]byte, n))
+	}
 	if after := s.Stats(); after != before {
 		t.Errorf("stats: %+v, before: %+v", after, before)
 	}

@@ -208,7 +208,7 @@ const (
 	// waits for the log at a time.
 	gatherBytes = 1 << 20
 	// together is how many records' memory is asked for at once.
-	together = 16
+	together = 32
 )
 
 // players restore what is read, each the shards whose number is its own.
@@ -357,6 +357,9 @@ func (q *player) play(records []byte, sorted bool) error {
 	}
 	for at := q.inOrder; len(at) > 0; {
 		n := min(len(at), together)
+		for _, place := range at[n:min(2*together, len(at))] { // those that come then
+			slab.ForeseeBytes(records[place.at:])
+		}
 		for i, place := range at[:n] {
 			r, _ := effectlog.ParseChecked(records[place.at:])
 			if err := q.change(&q.changes[i], &r); err != nil {
