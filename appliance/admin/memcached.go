@@ -40,7 +40,7 @@ type metric struct {
 const crawling = "lru_crawler_"
 
 // memcached are the metrics of prometheus/memcached_exporter, under its names,
-// so that its dashboards and alerts work unchanged, and three more of extstore. Those
+// so that its dashboards and alerts work unchanged, and four more of extstore. Those
 // of extstore are missing here as there, when a server has none; the proxy's are.
 var memcached = []metric{
 	{"uptime_seconds", counter, general, "uptime", "", "Seconds since the start."},
@@ -86,7 +86,8 @@ var memcached = []metric{
 	{"extstore_bytes_limit", gauge, general, "extstore_limit_maxbytes", "", "Bytes of all pages of flash."},
 	{"extstore_bytes_fragmented", gauge, general, "extstore_bytes_fragmented", "", "Bytes of used pages that hold no value: what compaction could win."},
 	{"extstore_io_queue_depth", gauge, general, "extstore_io_queue", "", "Reads of flash that are on their way or wait."},
-	{"extstore_misses_total", counter, general, "miss_from_extstore", "", "Values that were wanted and that flash had no more."},
+	{"extstore_gets_total", counter, general, "get_extstore", "", "Values that were wanted and on flash, or had been."},
+	{"extstore_misses_total", counter, general, "miss_from_extstore", "", "Of these, those that flash had no more."},
 	{"extstore_damaged_total", counter, general, "badcrc_from_extstore", "", "Of these, those whose checksum was wrong."},
 	{"extstore_recached_total", counter, general, "recache_from_extstore", "", "Values that went back to memory."},
 

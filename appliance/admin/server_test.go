@@ -139,7 +139,7 @@ func TestEveryNameOfTheExporter(t *testing.T) {
 	known := "\n" + string(list)
 	for i := range memcached {
 		switch memcached[i].name {
-		case "extstore_misses_total", "extstore_damaged_total", "extstore_recached_total":
+		case "extstore_gets_total", "extstore_misses_total", "extstore_damaged_total", "extstore_recached_total":
 			continue // which it forgot
 		}
 		if !strings.Contains(known, "\nmemcached_"+memcached[i].name+"\n") {

@@ -237,6 +237,7 @@ func (w *worker) absent(l *slab.Locked, it slab.Item, found slab.Lookup) (slab.I
 	case slab.Flushed:
 		w.count(getFlushed)
 	case slab.Lost:
+		w.count(getExtstore)
 		w.count(missExtstore)
 	}
 	return slab.Item{}, found
