@@ -76,11 +76,23 @@ func writeEpochs(w *Writer, from, to Epoch) error {
 func chunksOf(epoch Epoch) []Chunk {
 	switch {
 	case epoch%11 == 0:
-		return slices.Repeat([]Chunk{chunk(epoch, 12)}, 5)
+		return []Chunk{chunk(epoch, 12), blockOf(chunk(epoch, 11)), blockOf(chunk(epoch, 13)), chunk(epoch, 10), blockOf(chunk(epoch, 14))}
 	case epoch%16 == 13:
 		return nil
 	}
 	return []Chunk{chunk(epoch, recordsOf(epoch))}
+}
+
+// blockOf is a chunk that may be written from where it is.
+func blockOf(c Chunk) Chunk {
+	whole := slices.Concat(c.Pieces...)
+	c.Block = dio.Aligned(int(padded(int64(len(whole)))))
+	for i := range c.Block {
+		c.Block[i] = 0xff // of another use
+	}
+	n := copy(c.Block[FrameHead:], whole)
+	c.Pieces = [][]byte{c.Block[FrameHead:][:n]}
+	return c
 }
 
 // lastOf is the last epoch up to this one that has effects.
@@ -100,7 +112,7 @@ func start(t *testing.T, disk dio.FS, tail *Tail) *Writer {
 }
 
 // small is for segments and frames of which there are many, and calls in an order.
-var small = Options{SegmentBytes: segmentBytesMin, frameBytes: 8 << 10, inline: true}
+var small = Options{SegmentBytes: segmentBytesMin, frameBytes: 8 << 10, ownBytes: 1, inline: true}
 
 // readAll reads the log, and checks that what it has is epochs from after+1 on, whole
 // and as they were written.

@@ -2,6 +2,7 @@ package effectlog
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/pandabeardb/panda/disk/dio"
 )
@@ -18,6 +19,7 @@ type Options struct {
 
 	inline     bool  // tests: without a goroutine
 	frameBytes int64 // tests: in place of frameMax
+	ownBytes   int   // tests: in place of ownBytes
 }
 
 const (
@@ -31,6 +33,8 @@ const (
 	firstFilled = 16 << 20
 	// stageBytes is written at once: above it a disk's rate grows no more.
 	stageBytes = 1 << 20
+	// ownBytes is how long a chunk must be to be a frame of its own.
+	ownBytes = 16 << 10
 	// fillBytes is how far zeros are written at once: 1 ms of a disk.
 	fillBytes = 1 << 20
 )
@@ -40,6 +44,18 @@ const (
 type Chunk struct {
 	Pieces  [][]byte
 	Records int
+	// Block is nil, or memory of dio.Aligned of whole blocks in which the only piece
+	// stands behind FrameHead bytes: it may be written from there, and not be copied.
+	Block []byte
+}
+
+// FrameHead is how many bytes of a Chunk's Block are the Writer's.
+const FrameHead = frameHead
+
+// own reports whether a chunk is a frame of its own, written from where it is: it is so
+// long that little is lost to its last block.
+func (w *Writer) own(c *Chunk) bool {
+	return c.Block != nil && len(c.Pieces) == 1 && len(c.Pieces[0]) >= w.options.ownBytes
 }
 
 func (c *Chunk) size() (n int64) {
@@ -65,7 +81,8 @@ type Writer struct {
 	tight   bool      // see Squeeze
 	earlier []segment // those that are full, oldest first
 
-	stage   []byte // a frame, and room for the segment's end
+	vector  [][]byte // blocks of Chunks that are to be written
+	stage   []byte   // a frame, and room for the segment's end
 	staged  int
 	pending frame // in stage, of whole epochs; without bytes there is none
 	before  Epoch // the last one that Write was given before those
@@ -93,6 +110,9 @@ func NewWriter(disk dio.FS, folder string, tail *Tail, options Options) (*Writer
 	}
 	if options.frameBytes == 0 {
 		options.frameBytes = frameMax
+	}
+	if options.ownBytes == 0 {
+		options.ownBytes = ownBytes
 	}
 	if tail.serial > 0 && !tail.ended || len(tail.blank) > 0 {
 		return nil, ErrNotRepaired
@@ -262,12 +282,13 @@ func (w *Writer) Write(epoch Epoch, chunks []Chunk) error {
 // add puts an epoch into the frame in the stage, if there is room, or into frames of
 // its own.
 func (w *Writer) add(epoch Epoch, chunks []Chunk, size int64) error {
-	if frameHead+int64(w.pending.size)+size > int64(w.stageLen()) {
+	large := frameHead+size > int64(w.stageLen()) || slices.ContainsFunc(chunks, func(c Chunk) bool { return w.own(&c) })
+	if large || frameHead+int64(w.pending.size)+size > int64(w.stageLen()) {
 		if err := w.flush(); err != nil {
 			return err
 		}
 	}
-	if frameHead+size > int64(w.stageLen()) {
+	if large {
 		return w.writeLarge(epoch, chunks)
 	}
 	f := &w.pending
@@ -355,16 +376,21 @@ func (w *Writer) write(blocks []byte) error {
 	if _, err := w.file.WriteAt(blocks, w.offset); err != nil {
 		return err
 	}
-	n := int64(len(blocks))
+	w.wrote(int64(len(blocks)))
+	return nil
+}
+
+// wrote counts what was written.
+func (w *Writer) wrote(n int64) {
 	w.offset += n
 	w.bytes += n
 	w.unsynced += n
 	w.syncNeed = true
-	return nil
 }
 
-// writeLarge puts an epoch that is larger than the stage into frames of its own, all
-// in one segment, so that a part of it can only stand at the log's end.
+// writeLarge puts an epoch that is larger than the stage, or in blocks of its own, into
+// frames of its own, all in one segment, so that a part of it can only stand at the log's
+// end.
 func (w *Writer) writeLarge(epoch Epoch, chunks []Chunk) error {
 	need := w.reserve()
 	for rest := chunks; len(rest) > 0; {
@@ -381,10 +407,15 @@ func (w *Writer) writeLarge(epoch Epoch, chunks []Chunk) error {
 		if n == len(chunks) {
 			f.flags = frameLast
 		}
-		if err := w.writeFrame(f, chunks[:n]); err != nil {
+		if w.own(&chunks[0]) {
+			w.addOwn(f, chunks[0].Block)
+		} else if err := w.writeFrame(f, chunks[:n]); err != nil {
 			return err
 		}
 		chunks = chunks[n:]
+	}
+	if err := w.writeOwn(); err != nil {
+		return err
 	}
 	w.last, w.noted = epoch, w.mark
 	w.prepare()
@@ -416,17 +447,46 @@ func (w *Writer) room(need int64) error {
 // pack is how many of the chunks go into one frame.
 func (w *Writer) pack(chunks []Chunk) (n int, size int64, records int) {
 	for i := range chunks {
-		more := chunks[i].size()
-		if n > 0 && size+more > w.options.frameBytes {
+		more, own := chunks[i].size(), w.own(&chunks[i])
+		if n > 0 && (own || size+more > w.options.frameBytes) {
 			break
+		}
+		if own {
+			return 1, more, chunks[i].Records
 		}
 		n, size, records = n+1, size+more, records+chunks[i].Records
 	}
 	return n, size, records
 }
 
-// writeFrame writes a frame through the stage.
+// addOwn makes a Chunk's block a frame, which writeOwn writes with those before it.
+func (w *Writer) addOwn(f frame, block []byte) {
+	f.segment, f.durable = w.segment.identity, w.mark
+	f.put(block)
+	end := padded(int64(f.size))
+	clear(block[frameHead+f.size : end])
+	w.vector = append(w.vector, block[:end])
+}
+
+// writeOwn writes the blocks that were added.
+func (w *Writer) writeOwn() error {
+	if len(w.vector) == 0 {
+		return nil
+	}
+	n, err := w.file.WriteVec(w.vector, w.offset)
+	clear(w.vector)
+	w.vector = w.vector[:0]
+	if err == nil {
+		w.wrote(int64(n))
+	}
+	return err
+}
+
+// writeFrame writes a frame through the stage, behind what was added.
 func (w *Writer) writeFrame(f frame, chunks []Chunk) error {
+	if err := w.writeOwn(); err != nil {
+		return err
+	}
 	f.segment, f.durable = w.segment.identity, w.mark
 	f.put(w.stage)
 	w.staged = frameHead

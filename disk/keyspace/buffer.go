@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/slab"
 )
@@ -58,6 +59,7 @@ type half struct {
 
 // block is a piece of a half: whole records, of which large values lie elsewhere.
 type block struct {
+	memory     []byte // the log's to write from, with a frame's head in front; nil: bytes is elsewhere
 	bytes      []byte
 	values     []largeValue
 	valueBytes int64
@@ -80,7 +82,7 @@ type blocks struct {
 
 // take is an empty block with room for need bytes.
 func (p *blocks) take(need int) *block {
-	if need > blockBytes { // of a protocol's state
+	if need > blockBytes-effectlog.FrameHead { // of a protocol's state
 		return &block{bytes: make([]byte, 0, need)}
 	}
 	p.mu.Lock()
@@ -91,7 +93,8 @@ func (p *blocks) take(need int) *block {
 		p.free = p.free[:n]
 		return b
 	}
-	return &block{bytes: make([]byte, 0, blockBytes)}
+	memory := dio.Aligned(blockBytes)
+	return &block{memory: memory, bytes: memory[effectlog.FrameHead:effectlog.FrameHead]}
 }
 
 // give gives blocks back.
@@ -99,12 +102,12 @@ func (p *blocks) give(list []*block) {
 	for _, b := range list {
 		clear(b.values)
 		clear(b.pieces)
-		*b = block{bytes: b.bytes[:0], values: b.values[:0], pieces: b.pieces[:0]}
+		*b = block{memory: b.memory, bytes: b.bytes[:0], values: b.values[:0], pieces: b.pieces[:0]}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, b := range list {
-		if len(p.free) < blocksKept && cap(b.bytes) == blockBytes {
+		if len(p.free) < blocksKept && b.memory != nil {
 			p.free = append(p.free, b)
 		}
 	}
@@ -202,7 +205,7 @@ func (b *block) chunk() effectlog.Chunk {
 	if at < len(b.bytes) {
 		b.pieces = append(b.pieces, b.bytes[at:])
 	}
-	return effectlog.Chunk{Pieces: b.pieces, Records: b.records}
+	return effectlog.Chunk{Pieces: b.pieces, Records: b.records, Block: b.memory}
 }
 
 // recordOf makes r an effect's record, without its value.
