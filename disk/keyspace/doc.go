@@ -29,10 +29,10 @@
 //
 // # Invariants
 //
-//  1. An effect's epoch is read under its buffer's lock, which a loop may keep for a turn, and the writer takes behind
-//     closing the epoch. So an epoch that was taken is whole, and what a client did
-//     because of a reply is in no earlier epoch: after a crash there is a prefix of
-//     whole epochs.
+//  1. An effect's epoch is read under its buffer's lock, which a loop may keep for
+//     a turn, and the writer takes behind closing the epoch. So an epoch that was
+//     taken is whole, and what a client did because of a reply is in no earlier
+//     epoch: after a crash there is a prefix of whole epochs.
 //  2. With FsyncAlways no reply leaves that tells of an effect, its own or another's,
 //     that is not durable. Of reads it holds those back that saw one.
 //  3. Nothing waits for the log under a lock. A loop whose buffer is full runs no
