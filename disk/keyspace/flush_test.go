@@ -73,9 +73,10 @@ func TestFlushWithinASnapshot(t *testing.T) {
 		disk := diotest.New()
 		r := open(t, testConfig(disk, mode, FsyncNo))
 		r.k.SetState("p", []byte("planned"))
-		for i := range 20_000 {
+		for i := range 30_000 {
 			r.set(0, fmt.Sprint(i), []byte("x"), slab.Spec{})
 		}
+		r.endSnapshots()
 		flushed := false
 		err := r.k.take(func(time.Duration) bool {
 			if !flushed {
@@ -107,6 +108,14 @@ func TestFlushWithinASnapshot(t *testing.T) {
 		again.close()
 		r.close()
 	}
+}
+
+// endSnapshots ends the snapshots' goroutine: the test does what it did.
+func (r *rig) endSnapshots() {
+	s := &r.k.snapshots
+	close(s.stop)
+	<-s.done
+	s.stop = make(chan struct{}) // for the end
 }
 
 // crashed is the disk as a crash of the machine leaves it.
