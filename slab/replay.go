@@ -85,7 +85,8 @@ type Change struct {
 	Kind Kind
 	Past
 
-	item Item // what a set has reserved
+	item Item   // what a set has reserved
+	bits uint32 // that it will have
 }
 
 // restoreTries is how often room is made: others that restore may take it.
@@ -110,6 +111,9 @@ func (h *Handle) Restore(changes []Change, nowMS int64) error {
 			return err
 		}
 	}
+	for i := range changes {
+		changes[i].fill()
+	}
 	for tries := 0; len(changes) > 0; tries++ {
 		n, err := h.restoreShard(changes, nowMS)
 		if changes = changes[n:]; n > 0 {
@@ -129,26 +133,41 @@ func (h *Handle) Restore(changes []Change, nowMS int64) error {
 	return nil
 }
 
-// reservePast reserves what a set restores, and fills it.
+// reservePast reserves what a set restores, and asks for its memory.
 func (h *Handle) reservePast(c *Change) (err error) {
 	c.item = Item{}
 	if c.Kind != KindSet {
 		return nil
 	}
 	c.Spec.ValueLen, c.Spec.Evictable = len(c.Value), c.Marks&MarkEvictable != 0
-	if c.item, err = h.reserve(&c.Key, &c.Spec); err != nil { // a copy would wait for the stores before it
-		return err
+	c.item, c.bits, err = h.reserve(&c.Key, &c.Spec) // a copy of Spec would wait for the stores before it
+	if err == nil {
+		ForeseeBytes(c.item.bytes(0, headerSize+len(c.Key.Bytes)+min(len(c.Value), largeMin)))
+	}
+	return err
+}
+
+// fill writes what was reserved.
+func (c *Change) fill() {
+	if c.item.IsNil() {
+		return
+	}
+	if c.bits&bitLarge == 0 {
+		c.item.write(&c.Key, &c.Spec, c.bits)
 	}
 	c.item.WriteAt(c.Value, 0)
 	c.item.setMarks(c.Marks)
-	return nil
 }
 
 // discardPast gives back what was reserved for changes that are not made.
 func (h *Handle) discardPast(changes []Change) {
 	for i := range changes {
-		if it := changes[i].item; !it.IsNil() {
-			h.drop(it)
+		switch c := &changes[i]; {
+		case c.item.IsNil():
+		case c.bits&bitLarge != 0:
+			h.s.dropLarge(c.item)
+		default: // it may not have been written
+			h.free(c.item.ref())
 		}
 	}
 }

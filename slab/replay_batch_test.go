@@ -98,10 +98,12 @@ func TestRestoreMarks(t *testing.T) {
 func TestRestoreWithoutMemory(t *testing.T) {
 	s := newStore(t, Config{LimitBytes: MinLimit, Shards: 4, Loops: 1})
 	h := s.Handle(0)
-	if err := h.Restore(changesOf(h, 4000, Past{Value: make([]byte, 1000)}), testStartMS); !errors.Is(err, ErrNoMemory) {
-		t.Fatal(err)
+	for _, size := range []int{1000, 2 * largeMin} {
+		if err := h.Restore(changesOf(h, 4000, Past{Value: make([]byte, size)}), testStartMS); !errors.Is(err, ErrNoMemory) {
+			t.Fatal(err)
+		}
+		checkEmpty(t, s)
 	}
-	checkEmpty(t, s)
 	changes := changesOf(h, 1000, Past{})
 	if err := h.Restore(changes[:1], testStartMS); err != nil { // there is a run for the others then
 		t.Fatal(err)

@@ -30,21 +30,30 @@ func (h *Handle) Key(db uint16, b []byte) Key {
 // Reserve allocates an item that nobody else sees. It evicts when it must, and
 // is called while no shard is locked. Fill it by WriteAt or Segment, then Put
 // or Discard it. The errors are ErrNoMemory and ErrTooLarge.
-func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) { return h.reserve(k, &spec) }
+func (h *Handle) Reserve(k *Key, spec Spec) (Item, error) {
+	it, bits, err := h.reserve(k, &spec)
+	if err == nil && bits&bitLarge == 0 {
+		it.write(k, &spec, bits)
+	}
+	return it, err
+}
 
-func (h *Handle) reserve(k *Key, spec *Spec) (Item, error) {
+// reserve is Reserve for who writes the item, which will have bits, himself; a large one
+// is written.
+func (h *Handle) reserve(k *Key, spec *Spec) (it Item, bits uint32, err error) {
 	h.spent = 0
 	if !h.s.evicts && h.s.shards[k.Slot&h.s.shardMask].full.Load() {
 		h.s.outOfMemory.Add(1)
-		return Item{}, h.refused(k, spec, ErrNoMemory)
+		return Item{}, 0, h.refused(k, spec, ErrNoMemory)
 	}
 	if len(k.Bytes) > maxKeyLen {
-		return Item{}, ErrTooLarge
+		return Item{}, 0, ErrTooLarge
 	}
 	if spec.ValueLen >= largeMin {
-		return h.reserveLarge(k, spec)
+		it, err = h.reserveLarge(k, spec)
+		return it, bitLarge, err
 	}
-	bits := spec.presenceOf(k.DB)
+	bits = spec.presenceOf(k.DB)
 	if !h.s.evicts {
 		bits |= bitExpiry | bitCAS // a touch or a mark must not fail for want of memory
 	}
@@ -56,11 +65,9 @@ func (h *Handle) reserve(k *Key, spec *Spec) (Item, error) {
 	}
 	r, err := h.alloc(class, h.domainFor(spec))
 	if err != nil {
-		return Item{}, h.refused(k, spec, err)
+		return Item{}, 0, h.refused(k, spec, err)
 	}
-	it := h.s.item(r)
-	it.write(k, spec, bits)
-	return it, nil
+	return h.s.item(r), bits, nil
 }
 
 // reserveLarge allocates an item with every optional field but the database, so
