@@ -15,7 +15,7 @@ func (s *Store) Expect(items int64) {
 	if st.Items > 0 {
 		each = max(each, st.UsedBytes/st.Items)
 	}
-	items = min(items, st.Items+max(st.LimitBytes-st.UsedBytes, 0)/each)
+	items = max(min(items, st.Items+max(st.LimitBytes-st.UsedBytes, 0)/each), 0)
 	n := bucketsFor(items / int64(len(s.shards)))
 	for i := range s.shards {
 		sh := &s.shards[i]

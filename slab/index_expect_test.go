@@ -50,10 +50,13 @@ func checkFits(t *testing.T, s *Store) {
 // TestExpect: indexes that were told do not grow, and those that were told too much shrink.
 func TestExpect(t *testing.T) {
 	const items = 20_000
-	for _, told := range []int64{0, 100, items, 1 << 40} {
+	for _, told := range []int64{-1 << 40, 0, 100, items, 1 << 40} {
 		s := expecting(t)
 		s.Expect(told)
 		before := s.shards[0].index.cur.n
+		if told <= 0 && s.shards[0].index.expected != segBuckets {
+			t.Errorf("told of %d: %d buckets are expected", told, s.shards[0].index.expected)
+		}
 		restoreItems(t, s, 0, items)
 		if after := s.shards[0].index.cur.n; told == items && after != before {
 			t.Errorf("%d items: %d buckets became %d", told, before, after)

@@ -210,6 +210,9 @@ func (r *reader) read() error {
 	if err != nil {
 		return err
 	}
+	for _, f := range r.files[begun:] { // before the first event: the visitor's goroutine reads it
+		r.total -= f.size
+	}
 	for i, f := range r.files[:begun] {
 		r.last = i == begun-1 || i == begun-2 && dirt != nil
 		if i == begun-1 && i > 0 && dirt != nil && !r.tail.ended && r.only == "" { // it was only made ready
@@ -307,11 +310,12 @@ func (r *reader) readSegment(f file) error {
 	}
 	defer opened.Close()
 	r.name, r.records, r.again = name, 0, 0
+	before := r.done
 	if r.size, err = opened.Size(); err != nil {
 		return err
 	}
 	r.source = source{file: opened, size: r.size, windows: r.windows, quit: r.quit, broken: r.unreadable,
-		release: func(w *window) { r.emit(event{window: w, done: r.done + r.source.from}) }}
+		release: func(w *window) { r.emit(event{window: w, done: before + r.source.from}) }}
 	defer r.source.close()
 	if err := r.readHead(f.serial); err == errStop {
 		return nil
