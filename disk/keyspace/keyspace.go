@@ -122,8 +122,10 @@ type Keyspace struct {
 	unsynced   bool
 	noted      bool
 	unsyncedAt time.Time
-	logWritten atomic.Int64 // bytes of records since Open, and what it found
-	figures    figures      // for Stats
+	took       time.Duration // to write and sync the last epoch, where replies wait
+	letGoAt    time.Time     // when its replies could go
+	logWritten atomic.Int64  // bytes of records since Open, and what it found
+	figures    figures       // for Stats
 	writing    effectlog.Epoch
 	given      bool // the log has it
 	full       fullDisk

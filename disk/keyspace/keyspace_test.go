@@ -7,6 +7,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -454,4 +457,46 @@ func TestTurnKeepsItsBuffer(t *testing.T) {
 	}
 	r.wait(0)
 	r.close()
+}
+
+// On a slow disk the clients that wait are one group, and not two that wait for each
+// other in turns.
+func TestSlowDiskGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const syncTakes, think, rounds = 10 * time.Millisecond, 100 * time.Microsecond, 20
+		disk := diotest.New()
+		c := testConfig(disk, ModeLog, FsyncAlways)
+		c.SegmentBytes = 1 << 20 // of which there is one
+		r := open(t, c)
+		var syncs atomic.Int32
+		disk.Before(func(e diotest.Event) error {
+			if e.Call == "sync" && strings.HasSuffix(e.Name, ".log") {
+				syncs.Add(1)
+				<-time.After(syncTakes) // virtual
+			}
+			return nil
+		})
+		client := func(loop int) {
+			for range rounds {
+				<-time.After(think) // virtual
+				r.set(loop, fmt.Sprintf("key-%d", loop), []byte("value"), slab.Spec{})
+				wait := r.k.Loop(loop).EndTurn()
+				r.k.Loop(loop).EndBatch()
+				for r.k.Released().Load() < wait {
+					<-time.After(think / 10) // virtual
+				}
+			}
+		}
+		var clients sync.WaitGroup
+		for loop := range 2 {
+			clients.Go(func() { client(loop) })
+			<-time.After(syncTakes / 2) // the second comes while the first is being synced
+		}
+		clients.Wait()
+		if n := syncs.Load(); n > rounds+3 { // and not 2 a round
+			t.Errorf("%d groups for %d rounds of two clients", n, rounds)
+		}
+		disk.Before(nil)
+		r.close()
+	})
 }

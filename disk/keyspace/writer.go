@@ -14,6 +14,14 @@ const (
 	writeEvery = 20 * time.Millisecond
 	eagerBytes = 512 << 10
 
+	// A group that took gatherFrom or more is followed by a rest of a gatherShare of that,
+	// at most gatherMax: longer than a client needs to send again what its reply let it
+	// send, and of 100 ms of a slow disk no more than is needed. Below that the rest is
+	// shorter than the timer is exact.
+	gatherFrom  = time.Millisecond
+	gatherShare = 8
+	gatherMax   = 2 * time.Millisecond
+
 	// syncEvery is fsync=everysec, with room for a write and a sync.
 	syncEvery = 900 * time.Millisecond
 )
@@ -41,6 +49,7 @@ func (k *Keyspace) run() {
 		err := error(nil)
 		select {
 		case <-k.wake:
+			k.gather()
 			err = k.step(true)
 		case <-tick.C:
 			err = k.step(false)
@@ -59,6 +68,18 @@ func (k *Keyspace) run() {
 			k.log.Close() // for its goroutine and file; what went wrong is told
 			return
 		}
+	}
+}
+
+// gather waits behind a group that a slow disk took long for, so that the clients whose
+// replies went with it are in the next one. Else they would wait for each other's half
+// in turns, two groups each. Who comes when nobody waited before is not held up.
+func (k *Keyspace) gather() {
+	if k.took < gatherFrom {
+		return
+	}
+	if rest := min(k.took/gatherShare, gatherMax) - time.Since(k.letGoAt); rest > 0 {
+		time.Sleep(rest)
 	}
 }
 
@@ -102,6 +123,7 @@ func (k *Keyspace) write() error {
 	if !k.full.held.Load() {
 		k.closeOpen()
 	}
+	begun := time.Now()
 	err := k.append()
 	if isFull(err) {
 		return k.hold(err)
@@ -118,6 +140,10 @@ func (k *Keyspace) write() error {
 	}
 	k.letGo()
 	k.release(k.writing)
+	if k.slots != nil {
+		k.letGoAt = time.Now()
+		k.took = k.letGoAt.Sub(begun)
+	}
 	return k.syncDue()
 }
 
