@@ -21,9 +21,9 @@ const (
 	blockValuesMax = 1 << 20
 	// blocksKept is how many blocks that nobody uses are kept: 2 MiB.
 	blocksKept = 8
-	// takeEvery is how often the writer asks for a buffer whose loop is in its turn: a
-	// turn lasts some 100 us.
-	takeEvery = 20 * time.Microsecond
+	// takeEvery is how often the writer looks whether the turn has ended that it waits
+	// for, should nobody have told it.
+	takeEvery = time.Millisecond
 	// recordRoom is what a record has beside key and value, at most.
 	recordRoom = 64
 )
@@ -35,10 +35,12 @@ const (
 // loop's buffer.
 type buffer struct {
 	mu     sync.Mutex
-	turn   bool    // the loop's: it keeps the lock
-	kept   bool    // the loop's: it has it
-	halves [2]half // of the open epoch and, until the writer takes it, of the one before
-	spare  half    // the writer's, empty
+	turn   bool          // the loop's: it keeps the lock
+	kept   bool          // the loop's: it has it
+	wanted atomic.Uint64 // the epoch whose half the writer waits for; 0: none
+	given  chan struct{} // it was given
+	halves [2]half       // of the open epoch and, until the writer takes it, of the one before
+	spare  half          // the writer's, empty
 
 	record effectlog.Record // of the effect that is appended: not made anew each time
 
@@ -49,6 +51,14 @@ type buffer struct {
 
 	touched effectlog.Epoch // the loop's: of the last effect of its turn; 0: none
 	_       [64]byte
+}
+
+func newBuffers(n int) []buffer {
+	buffers := make([]buffer, n)
+	for i := range buffers {
+		buffers[i].given = make(chan struct{}, 1)
+	}
+	return buffers
 }
 
 // half is a buffer's part of one epoch.
@@ -343,12 +353,31 @@ func (b *buffer) idle() bool {
 	return b.appended == b.written.Load()
 }
 
-// take gives the writer the half of an epoch that is closed.
+// take gives the writer the half of an epoch that is closed. If the loop is in its turn,
+// it hands it over at the turn's end. It does not find the writer waiting for the lock:
+// a Mutex would then go to the writer first, and the loop would wait until that runs.
 func (b *buffer) take(epoch effectlog.Epoch) *half {
-	for !b.mu.TryLock() { // a Mutex that is waited for would in the end be handed over, and the loop would wait
-		time.Sleep(takeEvery)
+	b.wanted.Store(uint64(epoch))
+	for {
+		if b.mu.TryLock() {
+			b.handOver()
+			b.mu.Unlock()
+			<-b.given
+			return &b.spare
+		}
+		select {
+		case <-b.given:
+			return &b.spare
+		case <-time.After(takeEvery):
+		}
 	}
-	b.spare, b.halves[epoch&1] = b.halves[epoch&1], b.spare
-	b.mu.Unlock()
-	return &b.spare
+}
+
+// handOver does what take waits for, if it does. The lock is held.
+func (b *buffer) handOver() {
+	if epoch := b.wanted.Swap(0); epoch != 0 {
+		b.spare, b.halves[epoch&1] = b.halves[epoch&1], b.spare
+		b.seen.Store(b.appended - b.written.Load())
+		b.given <- struct{}{} // which has room for it
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/dio/diotest"
+	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/slab"
 )
 
@@ -456,6 +457,39 @@ func TestTurnKeepsItsBuffer(t *testing.T) {
 		t.Error("where replies wait, a buffer is kept")
 	}
 	r.wait(0)
+	r.close()
+}
+
+// A writer that waits for a buffer gets it when the turn ends, however soon the next one
+// begins.
+func TestTurnHandsOver(t *testing.T) {
+	r := open(t, testConfig(diotest.New(), ModeLog, FsyncNo))
+	l := r.k.Loop(0)
+	err := r.k.onWriter(func() error { // it is here, and takes nothing
+		l.BeginTurn()
+		r.set(0, "key", []byte("value"), slab.Spec{})
+		epoch := effectlog.Epoch(r.k.epoch.Add(1) - 1)
+		taken := make(chan *half)
+		go func() { taken <- l.b.take(epoch) }()
+		for l.b.wanted.Load() == 0 {
+			runtime.Gosched()
+		}
+		l.EndTurn()
+		if l.b.wanted.Load() != 0 {
+			t.Error("the turn ended, and nothing was handed over")
+		}
+		l.BeginTurn()
+		r.set(0, "other", []byte("value"), slab.Spec{})
+		if h := <-taken; len(h.blocks) != 1 || h.blocks[0].records != 1 {
+			t.Errorf("taken: %d blocks", len(h.blocks))
+		}
+		l.EndTurn()
+		l.b.wrote(r.k)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
 	r.close()
 }
 

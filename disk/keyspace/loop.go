@@ -66,6 +66,9 @@ func (l *Loop) EndTurn() (wait uint64) {
 	b.touched, b.turn = 0, false
 	if b.kept {
 		b.kept = false
+		if b.wanted.Load() != 0 {
+			b.handOver()
+		}
 		b.mu.Unlock()
 	}
 	if l.k.slots == nil {

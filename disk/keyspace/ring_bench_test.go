@@ -129,7 +129,7 @@ func BenchmarkAppendRing(b *testing.B) {
 func BenchmarkAppendBuffers(b *testing.B) {
 	for _, loops := range []int{1, 2} {
 		b.Run(string(rune('0'+loops)), func(b *testing.B) {
-			k := &Keyspace{buffers: make([]buffer, loops)}
+			k := &Keyspace{buffers: newBuffers(loops)}
 			k.epoch.Store(1)
 			stage := make([]byte, 4<<20)
 			benchmarkAppend(b, loops, func(loop int, record *effectlog.Record) {
