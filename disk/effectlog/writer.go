@@ -33,8 +33,9 @@ const (
 	firstFilled = 16 << 20
 	// stageBytes is written at once: above it a disk's rate grows no more.
 	stageBytes = 1 << 20
-	// ownBytes is how long a chunk must be to be a frame of its own.
-	ownBytes = 16 << 10
+	// ownBytes is how long a chunk must be to be a frame of its own: of which at most a
+	// sixteenth is the last block's rest.
+	ownBytes = 64 << 10
 	// fillBytes is how far zeros are written at once: 1 ms of a disk.
 	fillBytes = 1 << 20
 )
