@@ -76,7 +76,8 @@ func (k *Keyspace) recover() (*effectlog.Tail, error) {
 }
 
 // foresight tells the store how many items a log is going to have made: as many more in
-// each byte as in the last half of what was played. A key that is set again is none.
+// each byte as in the last half of what was played. A key that is set again is none, and
+// where more is removed than set nothing more is expected.
 type foresight struct {
 	store *slab.Store
 	at    int64 // bytes, where had was counted
@@ -93,7 +94,7 @@ func (f *foresight) progress(done, total int64) {
 		return
 	}
 	have := f.store.Stats().Items
-	f.store.Expect(have + int64(float64(have-f.had)/float64(done-f.at)*float64(total-done)))
+	f.store.Expect(have + int64(float64(max(have-f.had, 0))/float64(done-f.at)*float64(total-done)))
 	if f.last = done; done >= 2*f.at {
 		f.at, f.had = done, have
 	}

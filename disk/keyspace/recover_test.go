@@ -46,3 +46,26 @@ func TestRecoveredIndexFits(t *testing.T) {
 		t.Errorf("%d bytes of index, and %d with keys that are set twice", once, twice)
 	}
 }
+
+// TestForesightOfRemovals: a log that removes more than it sets is not expected to go on so;
+// shards that are empty get the room that others have, and no more.
+func TestForesightOfRemovals(t *testing.T) {
+	const removed = 1 << 20
+	r := open(t, testConfig(diotest.New(), ModeSnapshot, FsyncNo))
+	defer r.close()
+	h := r.store.Handle(0)
+	for i := 0; r.store.Stats().Items < 20_000; i++ { // all in one of 16 shards
+		if key := fmt.Sprint(i); h.Key(0, []byte(key)).Slot&15 == 0 {
+			r.set(0, key, nil, slab.Spec{})
+		}
+	}
+	before := r.store.Stats()
+	f := foresight{store: r.store, had: before.Items + removed}
+	f.progress(1000, 100_000)
+	if st := r.store.Stats(); st.IndexBytes <= before.IndexBytes || st.IndexBytes > before.IndexBytes+before.LimitBytes/16 {
+		t.Errorf("%d bytes of index became %d", before.IndexBytes, st.IndexBytes)
+	}
+	if f.had != before.Items || f.at != 1000 {
+		t.Errorf("%d items at %d are remembered", f.had, f.at)
+	}
+}
