@@ -48,6 +48,7 @@ func (t *Tier) Append(bucket Bucket, head, key []byte, pieces [][]byte) (Ref, bo
 	b.copying++
 	b.page.bytes += int64(size)
 	b.page.objects++
+	b.page.taken++
 	t.counts.BytesUsed += int64(size)
 	t.counts.ObjectsUsed++
 	t.counts.ObjectsWritten++

@@ -45,7 +45,7 @@ func (t *Tier) choose() (best *page, dropUnread, ended bool) {
 	var oldest *page
 	for i := range t.pages {
 		p := &t.pages[i]
-		if p.state != pageClosed || p.bucket == LowTTL || p.buffers != nil || p.busy {
+		if p.state != pageClosed || p.bucket == LowTTL || p.buffers != nil || p.busy || p.damaged {
 			continue
 		}
 		if p.bytes < limit && (best == nil || p.bytes < best.bytes) {
@@ -77,7 +77,7 @@ const debtStride = 4096
 
 // Debt is what compaction has not given back.
 type Debt struct {
-	Garbage int64 // bytes of full pages that nobody wants any more
+	Garbage int64 // bytes of full pages that nobody wants any more, padding and gaps as well
 	Pages   int64 // that the policy wants compacted now
 }
 
@@ -100,7 +100,7 @@ func (t *Tier) addDebt(d *Debt, pages []page) {
 			continue
 		}
 		d.Garbage += int64(p.used) - p.bytes
-		if p.bucket != LowTTL && p.bytes < limit {
+		if p.bucket != LowTTL && !p.damaged && p.bytes < limit {
 			d.Pages++
 		}
 	}
@@ -112,16 +112,19 @@ type compaction struct {
 	memory                 []byte
 	pieces                 [1][]byte
 	rescued, skipped, lost int64
-	refused                bool // a value was not taken, so the page stays
+	found                  int64 // records
+	refused                bool  // a value was not taken, so the page stays
+	unread                 bool  // not all that was appended was found, since the disk fails or has other bytes
 }
 
-// page moves what is alive in p, and drops it, unless there is no more room.
+// page moves what is alive in p, and drops it, unless there is no more room, or something in
+// it could not be read.
 func (c *compaction) page(p *page, dropUnread bool) {
 	t := c.t
 	if c.memory == nil {
 		c.memory = dio.Aligned(blocks(scanBytes) + t.config.BufferSize + dio.BlockSize)
 	}
-	c.rescued, c.skipped, c.lost, c.refused = 0, 0, 0, false
+	c.rescued, c.skipped, c.lost, c.found, c.refused, c.unread = 0, 0, 0, 0, false, false
 	version := p.version.Load()
 	w := walker{page: p.id, version: version, used: p.used}
 	for !w.done() {
@@ -131,7 +134,8 @@ func (c *compaction) page(p *page, dropUnread bool) {
 			t.lock.Lock()
 			t.counts.ReadErrors++
 			t.lock.Unlock()
-			break // what is left in the page is lost
+			c.unread = true
+			break
 		}
 		if !w.walk(c.memory[:n], from, func(r *Record, ref Ref) bool { return c.record(r, ref, dropUnread) }) {
 			break
@@ -140,21 +144,28 @@ func (c *compaction) page(p *page, dropUnread bool) {
 	c.end(p)
 }
 
-// end drops the page, if nothing in it is wanted any more.
+// end drops the page, if nothing in it is wanted any more. One with values that were not
+// found stays until its room is needed: a drop would make them as those that were
+// evicted, where they are lost, and their reads are to say so.
 func (c *compaction) end(p *page) {
 	t := c.t
 	t.lock.Lock()
 	defer t.lock.Unlock()
 	t.counts.CompactRescues += c.rescued
-	t.counts.CompactSkipped += c.skipped
 	t.counts.CompactLost += c.lost
 	p.busy = false
+	if !c.refused && c.found < p.taken {
+		c.unread = true
+	}
 	switch {
 	case p.state != pageClosed:
 		t.settle(p)
+	case c.unread && p.objects > c.skipped:
+		p.damaged = true
 	case c.refused && p.objects > 0: // the rest stays until its room is needed
 	default:
 		t.counts.PageReclaims++
+		t.counts.CompactSkipped += c.skipped
 		t.drop(p)
 	}
 }
@@ -162,6 +173,7 @@ func (c *compaction) end(p *page) {
 // record moves one value, if it is alive. false: the tier closes, or takes none.
 func (c *compaction) record(r *Record, ref Ref, dropUnread bool) bool {
 	t := c.t
+	c.found++
 	holds, read := t.config.Owner.Holds(r.Head, r.Key, ref)
 	switch {
 	case !holds:

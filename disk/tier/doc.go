@@ -28,8 +28,10 @@
 //  2. A page is opened with a version that no page had before, and a Ref of another
 //     version is dead. Nothing of a page is used again while a write to it is on its way.
 //  3. An error costs values, which are misses then, and never more: after a write that
-//     failed its page is dropped and its file takes no more. What else is in the file
-//     can be read as long as the disk can.
+//     failed its file takes no more. What else is in the file can be read as long as the
+//     disk can.
+//  4. ErrGone means dropped for want of room. What the disk lost is ErrDamaged, or the
+//     disk's error: the page stays until its room is needed.
 //
 // Nothing is durable: a tier begins empty, whatever is in its files.
 //

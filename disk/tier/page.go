@@ -10,11 +10,13 @@ type page struct {
 	at      int64 // in the file, in bytes
 	bucket  Bucket
 	state   pageState
-	used    int // bytes that buffers have taken
+	used    int   // bytes that buffers have taken
+	taken   int64 // objects that were appended
 	bytes   int64
 	objects int64
 	buffers *buffer // that have not been written
 	busy    bool    // the compactor reads it
+	damaged bool    // the compactor could not read all of it, and leaves it alone
 }
 
 type pageState uint8
@@ -89,7 +91,7 @@ func (t *Tier) takePage(bucket Bucket) *page {
 	if t.version == 0 {
 		t.version++
 	}
-	p.bucket, p.state, p.used, p.bytes, p.objects = bucket, pageOpen, 0, 0, 0
+	p.bucket, p.state, p.used, p.taken, p.bytes, p.objects, p.damaged = bucket, pageOpen, 0, 0, 0, 0, false
 	p.version.Store(t.version)
 	t.counts.PageAllocs++
 	t.nudge()
@@ -180,8 +182,8 @@ func (t *Tier) settle(p *page) {
 	}
 }
 
-// fail stops the use of a file for what is new; bad, which could not be written, is lost.
-// It reports whether that is news.
+// fail stops the use of a file for what is new. Of bad a part could not be written: reads
+// find it damaged. It reports whether that is news.
 func (t *Tier) fail(bad *page) (first bool) {
 	f := bad.file
 	first, f.failed = !f.failed, true
@@ -200,7 +202,7 @@ func (t *Tier) fail(bad *page) (first bool) {
 			t.closeBuffer(b)
 		}
 	}
-	if bad.state == pageClosed {
+	if bad.state == pageClosed && bad.objects == 0 {
 		t.drop(bad)
 	}
 	return first

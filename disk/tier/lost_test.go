@@ -1,0 +1,146 @@
+package tier
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/pandabeardb/panda/disk/dio"
+	"github.com/pandabeardb/panda/disk/dio/diotest"
+)
+
+// half fills two pages of a tier, and deletes every other value: o has what is left.
+func half(t *testing.T, tier *Tier, o *owner, value string) {
+	t.Helper()
+	for i := range 24 {
+		key := fmt.Sprintf("key%02d", i)
+		ref := put(t, tier, Default, key, value)
+		if i%2 == 0 {
+			o.lock.Lock()
+			o.refs[key] = ref
+			o.lock.Unlock()
+		} else {
+			tier.Delete(ref, sizeOf(key, value))
+		}
+	}
+	put(t, tier, Default, "other", value) // the second page is closed
+	tier.settled()
+}
+
+// kept wants every value to be there or to fail with an error that is not ErrGone, and
+// counts those.
+func kept(t *testing.T, tier *Tier, o *owner, value string) (failed int) {
+	t.Helper()
+	o.lock.Lock()
+	refs := maps.Clone(o.refs)
+	o.lock.Unlock()
+	for key, ref := range refs {
+		b, err := get(tier, ref, sizeOf(key, value))
+		switch {
+		case errors.Is(err, ErrGone):
+			t.Errorf("%s: %v", key, err)
+		case err != nil:
+			failed++
+		case string(b) != value:
+			t.Errorf("%s: another value", key)
+		}
+	}
+	return failed
+}
+
+// Values that compaction finds damaged stay damaged: they are not as those that were
+// dropped for want of room.
+func TestCompactionKeepsDamage(t *testing.T) {
+	disk, o := diotest.New(), newOwner()
+	tier := open(t, disk, 6, func(c *Config) { c.Owner = o })
+	value := text(5000, 1)
+	half(t, tier, o, value)
+	f, err := disk.Open("tier", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := o.refs["key04"]
+	at := tier.pages[ref.Page].at + int64(ref.Offset)
+	// All of a block that was never written looks like what is between records.
+	f.WriteAt(make([]byte, 2*dio.BlockSize), at&^(dio.BlockSize-1))
+	ref = o.refs["key16"]
+	f.WriteAt([]byte{1}, tier.pages[ref.Page].at+int64(ref.Offset)+100)
+	tier.SetPolicy(Policy{CompactUnder: 6, MaxFrag: 2})
+	for range 5 {
+		(&compaction{t: tier}).next()
+		tier.settled()
+	}
+	for tier.busy() {
+		tier.settled()
+	}
+	if s := tier.Stats(); s.CompactRescues < 9 || s.PagesUsed < 3 {
+		t.Errorf("%+v", s)
+	}
+	wantErr(t, tier, o.refs["key16"], sizeOf("key16", value), ErrDamaged)
+	if n := kept(t, tier, o, value); n < 2 || n > 4 {
+		t.Errorf("%d cannot be read", n)
+	}
+	if d := tier.Debt(); d.Pages != 0 {
+		t.Errorf("what is not compacted is owed: %+v", d)
+	}
+	tier.SetPolicy(Policy{CompactUnder: -1})
+	for i := range 200 { // its room is used when it is needed
+		put(t, tier, Default, "more", text(5000, uint64(i)))
+	}
+	wantErr(t, tier, o.refs["key16"], sizeOf("key16", value), ErrGone)
+}
+
+// One read of compaction that fails costs no value.
+func TestCompactionReadFails(t *testing.T) {
+	disk, o := diotest.New(), newOwner()
+	tier := open(t, disk, 6, func(c *Config) { c.Owner = o })
+	value := text(5000, 1)
+	half(t, tier, o, value)
+	var failed atomic.Bool
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "read" && failed.CompareAndSwap(false, true) {
+			return syscall.EIO
+		}
+		return nil
+	})
+	tier.SetPolicy(Policy{CompactUnder: 6, MaxFrag: 2})
+	for !failed.Load() || tier.busy() {
+		(&compaction{t: tier}).next()
+		tier.settled()
+	}
+	if n := kept(t, tier, o, value); n != 0 {
+		t.Errorf("%d cannot be read", n)
+	}
+}
+
+// A write that fails costs what it was to write, and reads say that it is damaged.
+func TestFailedWriteIsDamage(t *testing.T) {
+	disk, o := diotest.New(), newOwner()
+	tier := open(t, disk, 6, func(c *Config) { c.Owner = o })
+	value := text(5000, 1)
+	writes := 0
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "write" {
+			if writes++; writes == 2 {
+				return syscall.EIO
+			}
+		}
+		return nil
+	})
+	for i := range 12 {
+		key := fmt.Sprintf("key%02d", i)
+		if ref, ok := tier.Append(Default, []byte("head"), []byte(key), [][]byte{[]byte(value)}); ok {
+			o.refs[key] = ref
+		}
+		tier.settled() // one write at a time
+	}
+	if s := tier.Stats(); s.FilesFailed != 1 {
+		t.Fatalf("%+v", s)
+	}
+	if n := kept(t, tier, o, value); n == 0 || n > 3 || len(o.refs) < 6 { // 3 are in a buffer, and a part of it was written
+		t.Errorf("%d of %d cannot be read", n, len(o.refs))
+	}
+}
