@@ -8,7 +8,8 @@ package slab
 // Expect says how many items a store that is restored will have in the end. It may be
 // called again when more is known. An empty store's indexes have room for so many then,
 // others when they grow, by twice their size at most: what is there may have been set
-// again and again. Fit ends it. What there is no memory for is not expected.
+// again and again. Fit ends it. What there is no memory for is not expected, and of what
+// is expected empty indexes get no more than expectShare of memory at once.
 func (s *Store) Expect(items int64) {
 	st := s.Stats()
 	each := int64(expectBytes)
@@ -17,14 +18,15 @@ func (s *Store) Expect(items int64) {
 	}
 	items = max(min(items, st.Items+max(st.LimitBytes-st.UsedBytes, 0)/each), 0)
 	n := bucketsFor(items / int64(len(s.shards)))
+	atOnce := min(n, uint32(st.LimitBytes/expectShare/int64(len(s.shards))>>segShift)*segBuckets)
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.lock()
 		sh.index.expected = n
-		empty := sh.index.items == 0 && sh.index.old.n == 0 && sh.index.cur.n < n
+		empty := sh.index.items == 0 && sh.index.old.n == 0 && sh.index.cur.n < atOnce
 		sh.mu.Unlock()
 		if empty {
-			s.resize(sh, n)
+			s.resize(sh, atOnce)
 		}
 	}
 }
@@ -35,6 +37,10 @@ const (
 	// expectMargin is what shards may have above their share, in parts of it: with ten
 	// thousand items three standard deviations.
 	expectMargin = 32
+	// expectShare of memory is less than the sixteenth by which recovery raises the limit,
+	// with the runs that are kept for growth: items that have fit fit again, whatever is
+	// expected.
+	expectShare = 20
 )
 
 // bucketsFor is how many buckets an index of so many items has, in whole segments.

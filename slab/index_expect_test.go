@@ -122,3 +122,16 @@ func TestExpectLittleMemory(t *testing.T) {
 	}
 	checkFits(t, s)
 }
+
+// TestExpectOfEmptyShards: empty indexes take a share of memory at once, whatever is expected;
+// they grow into the rest.
+func TestExpectOfEmptyShards(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 64 << 20, Shards: 4, Loops: 1})
+	s.Expect(1 << 40)
+	if st := s.Stats(); st.IndexBytes > st.LimitBytes/expectShare+runSize || st.IndexBytes < st.LimitBytes/expectShare/2 {
+		t.Errorf("%d bytes of index, the limit is %d", st.IndexBytes, st.LimitBytes)
+	}
+	if x := &s.shards[0].index; x.expected <= x.cur.n {
+		t.Errorf("%d buckets are expected, %d are there", x.expected, x.cur.n)
+	}
+}

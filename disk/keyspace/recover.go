@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/effectlog"
 	"github.com/pandabeardb/panda/disk/snapshot"
 	"github.com/pandabeardb/panda/slab"
@@ -168,14 +168,10 @@ func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err 
 	if k.config.Salvage != nil {
 		options.Salvage = func(d *snapshot.DamageError) { k.salvage(d) }
 	}
-	size, err := k.sizeOf(name)
-	if err != nil {
-		return 0, 0, err
+	if ends, _, err := snapshot.ReadEnds(k.disk, name); err == nil { // else Read tells of it
+		k.store.Expect(int64(min(ends.Records, math.MaxInt64)))
 	}
 	trailer, err := snapshot.Read(k.disk, name, options, func(b *snapshot.Batch) error {
-		if k.recovery.SnapshotRecords == 0 && len(b.Records) > 0 { // the others will be like these
-			k.store.Expect(size * int64(b.Count) / int64(len(b.Records)))
-		}
 		k.recovery.SnapshotRecords += int64(b.Count)
 		return p.playAll(b.Records, false)
 	})
@@ -186,16 +182,6 @@ func (k *Keyspace) recoverSnapshot(p *players) (after, end effectlog.Epoch, err 
 	k.store.RestoreSequences(trailer.Seqs, 0)
 	begin := max(header.Begin, trailer.Header.Begin)
 	return begin, max(begin, trailer.End), nil // salvaged, it may be without an end
-}
-
-// sizeOf is a file's size.
-func (k *Keyspace) sizeOf(name string) (int64, error) {
-	f, err := k.disk.Open(name, dio.ReadOnly)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	return f.Size()
 }
 
 // salvage tells of damage. Sequences may be among what is lost.

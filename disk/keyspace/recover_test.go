@@ -69,3 +69,46 @@ func TestForesightOfRemovals(t *testing.T) {
 		t.Errorf("%d items at %d are remembered", f.had, f.at)
 	}
 }
+
+// TestRecoverSmallBeforeLarge: a snapshot whose first records are small and whose others
+// are larger than a frame; what fitted fits again.
+func TestRecoverSmallBeforeLarge(t *testing.T) {
+	const (
+		limit = 160 << 20 // less, and any index had room in what recovery may take beyond it
+		size  = 2_000_001
+		small = 2000
+		large = limit * 31 / 32 / size
+	)
+	for _, evict := range []bool{true, false} {
+		c := testConfig(diotest.New(), ModeSnapshot, FsyncNo)
+		reopen := func() *rig {
+			s, err := slab.New(slab.Config{LimitBytes: limit, Shards: 64, Loops: 2, Evict: evict, StartMS: testNowMS})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k, err := Open(c, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &rig{t: t, store: s, k: k}
+		}
+		r := reopen()
+		value := make([]byte, size)
+		for i := range small {
+			r.set(0, fmt.Sprint("small", i), value[:10], slab.Spec{Evictable: true})
+		}
+		h := r.store.Handle(0)
+		for i := 0; r.store.Stats().Items < small+large; i++ { // in the last shards
+			if key := fmt.Sprint("large", i); h.Key(0, []byte(key)).Slot%64 >= 32 {
+				r.set(0, key, value, slab.Spec{Evictable: true})
+			}
+		}
+		want := r.store.Stats()
+		r.close()
+		r = reopen()
+		if got := r.store.Stats(); got.Items != small+large || want.Evictions != 0 {
+			t.Errorf("evict=%v: %d items, want %d; %d evicted before", evict, got.Items, small+large, want.Evictions)
+		}
+		r.close()
+	}
+}
