@@ -122,7 +122,7 @@ func (s *Store) freeSegments(segs []uint32) {
 }
 
 // rebuild moves all into a table of n buckets, which lies in segs, and returns the
-// segments of the one before. It is not growing.
+// segments of the one before, and those that were spare. It is not growing.
 func (x *index) rebuild(n uint32, segs []uint32) []uint32 {
 	old := x.cur
 	x.cur = table{segs, n}
@@ -143,5 +143,7 @@ func (x *index) rebuild(n uint32, segs []uint32) []uint32 {
 	x.starved = false
 	x.setGrow()
 	x.hint.Store(&table{segs, n})
-	return old.segs
+	free := append(x.spare, old.segs...)
+	x.spare = nil
+	return free
 }

@@ -135,3 +135,23 @@ func TestExpectOfEmptyShards(t *testing.T) {
 		t.Errorf("%d buckets are expected, %d are there", x.expected, x.cur.n)
 	}
 }
+
+// TestResizeFreesSpare: an index that has memory for all its buckets keeps none beside them.
+func TestResizeFreesSpare(t *testing.T) {
+	s := expecting(t)
+	for i := range s.shards {
+		x := &s.shards[i].index
+		x.spare = append(x.spare, s.takeSegment())
+	}
+	s.Expect(20_000)
+	used := 0
+	for i := range s.shards {
+		x := &s.shards[i].index
+		if used += len(x.cur.segs); len(x.spare) != 0 {
+			t.Errorf("shard %d: %d segments are spare", i, len(x.spare))
+		}
+	}
+	if all := len(s.segments.runs) * segsPerRun; used+s.segments.count != all {
+		t.Errorf("%d segments are used, %d are free, of %d", used, s.segments.count, all)
+	}
+}
