@@ -142,7 +142,11 @@ func (h *Handle) reservePast(c *Change) (err error) {
 	c.Spec.ValueLen, c.Spec.Evictable = len(c.Value), c.Marks&MarkEvictable != 0
 	c.item, c.bits, err = h.reserve(&c.Key, &c.Spec) // a copy of Spec would wait for the stores before it
 	if err == nil {
-		ForeseeBytes(c.item.bytes(0, headerSize+len(c.Key.Bytes)+min(len(c.Value), largeMin)))
+		n := headerSize + len(c.Key.Bytes)
+		if c.bits&bitLarge == 0 { // a large one's value is not in its chunk
+			n += len(c.Value)
+		}
+		ForeseeBytes(c.item.bytes(0, n))
 	}
 	return err
 }

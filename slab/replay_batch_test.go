@@ -3,6 +3,7 @@ package slab
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -133,6 +134,46 @@ func TestRestoreWithoutMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkEmpty(t, s)
+}
+
+// TestRestoreLargeAtTheEnd: what is asked for of a large item is its own chunk's, which may
+// be the arena's last; race builds see it.
+func TestRestoreLargeAtTheEnd(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: MinLimit, Shards: 4, Loops: 1, Evict: true})
+	h := s.Handle(0)
+	large := changesOf(h, 1, Past{Value: make([]byte, 2*largeMin)})
+	spec := Spec{ValueLen: 2 * largeMin}
+	size := chunkSize(&large[0].Key, &spec, bitLarge|bitCAS|bitExpiry|bitFlags)
+	class := s.classes.forSize(size)
+	var runs []uint32
+	for id := s.takeRun(0, 0, queueNone, 0, true); id != 0; id = s.takeRun(0, 0, queueNone, 0, true) {
+		runs = append(runs, id)
+	}
+	last := uint32(len(s.arena.runs) - 1)
+	if at := slices.Index(runs, last); at < 0 {
+		t.Skip("the arena is larger than its limit")
+	} else {
+		runs = slices.Delete(runs, at, at+1)
+	}
+	s.giveRun(last)
+	var chunks []ref
+	for range s.classes.cap[class] - 1 {
+		chunks = append(chunks, s.take(class, &s.domains[domainFixed], true))
+	}
+	if chunks[0].run() != last {
+		t.Fatalf("run %d is not the last", chunks[0].run())
+	}
+	for _, id := range runs {
+		s.giveRun(id)
+	}
+	if err := h.Restore(large, testStartMS); err != nil {
+		t.Fatal(err)
+	}
+	h.Look(&large[0].Key, testStartMS, func(it Item) {
+		if it.ref() != s.chunk(last, s.classes.cap[class]-1, class) {
+			t.Errorf("it lies in run %d, not at the end of %d", it.ref().run(), last)
+		}
+	})
 }
 
 // TestRestoreTouchesOfAFullStore: a touch that has no room for an expiry gets it by eviction.
