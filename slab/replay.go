@@ -92,8 +92,16 @@ type Change struct {
 // restoreTries is how often room is made: others that restore may take it.
 const restoreTries = 16
 
-// errRoom is said of an item that has no room for an expiry or a token.
-var errRoom = errors.New("slab: no room")
+// restoreBytes of values, or one that is larger, are in memory twice at most: what they
+// replace is still there.
+const restoreBytes = 1 << 20
+
+// errRoom is said of an item that has no room for an expiry or a token, errIndex of one
+// for which the index lacks a segment, or room.
+var (
+	errRoom  = errors.New("slab: no room")
+	errIndex = errors.New("slab: no room in the index")
+)
 
 // Restore makes changes, unless the key has what is not older, or a flush that came later
 // has removed it. Those of a slot come in the order of their sequences; those of a shard
@@ -105,30 +113,58 @@ func (h *Handle) Restore(changes []Change, nowMS int64) error {
 		k := &changes[i].Key
 		foreseeBucket(h.s.shards[k.Slot&h.s.shardMask].index.foresee(k.Hash))
 	}
-	for i := range changes {
-		if err := h.reservePast(&changes[i]); err != nil {
-			h.discardPast(changes[:i])
+	for len(changes) > 0 {
+		n, err := h.reservePasts(changes)
+		if err != nil {
 			return err
 		}
+		if err := h.restoreReserved(changes[:n], nowMS); err != nil {
+			return err
+		}
+		changes = changes[n:]
 	}
-	for i := range changes {
+	return nil
+}
+
+// reservePasts reserves what the first changes restore, up to about restoreBytes, fills it,
+// and says how many those are.
+func (h *Handle) reservePasts(changes []Change) (n int, err error) {
+	for size := 0; n < len(changes) && size < restoreBytes; n++ {
+		if err := h.reservePast(&changes[n]); err != nil {
+			h.discardPast(changes[:n])
+			return 0, err
+		}
+		size += len(changes[n].Value)
+	}
+	for i := range changes[:n] {
 		changes[i].fill()
 	}
-	for tries := 0; len(changes) > 0; tries++ {
+	return n, nil
+}
+
+// restoreReserved makes changes for which all is reserved.
+func (h *Handle) restoreReserved(changes []Change, nowMS int64) error {
+	for tries := 0; len(changes) > 0; {
 		n, err := h.restoreShard(changes, nowMS)
 		if changes = changes[n:]; n > 0 {
 			tries = 0
 		}
+		if err == nil {
+			continue
+		}
 		switch {
-		case err == errRoom && tries < restoreTries:
+		case err == errIndex && tries == 0: // it has grown meanwhile, if there was memory
+			err = nil
+		case tries < restoreTries:
 			err = h.MakeRoom()
-		case err == errRoom:
+		default:
 			err = ErrNoMemory
 		}
 		if err != nil {
 			h.discardPast(changes)
 			return err
 		}
+		tries++
 	}
 	return nil
 }
@@ -177,7 +213,7 @@ func (h *Handle) discardPast(changes []Change) {
 }
 
 // restoreShard makes the first changes, as many as are of one shard, or fewer, and says
-// how many. errRoom: the next one needs memory.
+// how many. errRoom, errIndex: the next one needs memory.
 func (h *Handle) restoreShard(changes []Change, nowMS int64) (n int, err error) {
 	l := h.Lock(&changes[0].Key)
 	mask := h.s.shardMask
@@ -205,13 +241,12 @@ func (l *Locked) restore(c *Change, nowMS int64) error {
 	finds := l.restoreFinds(&c.Key, c.Stamp)
 	switch {
 	case c.Kind == KindSet:
-		it := c.item
-		c.item = Item{}
 		if finds {
-			l.discard(it)
-			return nil
+			l.discard(c.item)
+		} else if err := l.restoreSet(c, nowMS); err != nil {
+			return err
 		}
-		return l.restoreSet(it, c, nowMS)
+		c.item = Item{}
 	case finds || l.slot == nil:
 	case c.Kind == KindTouch:
 		if _, ok := l.expireAt(l.found(), c.Spec.ExpiresAtMS); !ok {
@@ -255,9 +290,9 @@ func (l *Locked) restoreFinds(k *Key, stamp uint64) (notOlder bool) {
 // found is the item in the index.
 func (l *Locked) found() Item { return l.h.s.item(ref(*l.slot & refMask)) }
 
-// restoreSet links a filled item, with its stamp.
-func (l *Locked) restoreSet(it Item, c *Change, nowMS int64) error {
-	sh := l.sh
+// restoreSet links a filled item, with its stamp. errIndex: it is still the change's.
+func (l *Locked) restoreSet(c *Change, nowMS int64) error {
+	sh, it := l.sh, c.item
 	it.setAccessed(l.h.s.seconds(nowMS))
 	if l.slot != nil {
 		old := l.found()
@@ -266,9 +301,8 @@ func (l *Locked) restoreSet(it Item, c *Change, nowMS int64) error {
 		l.discard(old)
 		*l.slot = *l.slot&^refMask | uint64(it.ref())
 	} else if !sh.index.insert(c.Key.Hash, uint64(it.ref())) {
-		l.h.tally.count(it.group(), countOutOfMemory)
-		l.discard(it)
-		return ErrNoMemory
+		sh.index.setGrow() // it may have put its wish off
+		return errIndex
 	}
 	sh.counts.bytes += int64(it.Size())
 	sh.counts.totalItems++

@@ -136,6 +136,55 @@ func TestRestoreWithoutMemory(t *testing.T) {
 	checkEmpty(t, s)
 }
 
+// TestRestoreStarved: an index that has no segment for an item gets one, and the item is
+// restored, whether the store may evict or not.
+func TestRestoreStarved(t *testing.T) {
+	for _, evict := range []bool{true, false} {
+		s := newStore(t, Config{LimitBytes: 8 << 20, Shards: 4, Loops: 1, Evict: evict})
+		for i := range s.shards {
+			x := &s.shards[i].index
+			s.freeSegments(x.cur.segs)
+			x.cur = s.newTable(segBuckets)
+			x.hint.Store(&table{x.cur.segs, segBuckets})
+		}
+		h := s.Handle(0)
+		changes := changesOf(h, 1000, Past{Value: []byte("v")})
+		if err := h.Restore(changes, testStartMS); err != nil {
+			t.Fatal(err)
+		}
+		if n, st := len(contents(s)), s.Stats(); n != len(changes) || st.Evictions != 0 {
+			t.Errorf("evict=%v: %d items, want %d; %d evicted", evict, n, len(changes), st.Evictions)
+		}
+		for i := range changes {
+			changes[i].Kind = KindDelete
+			changes[i].Stamp += 1 << slotBits
+		}
+		if err := h.Restore(changes, testStartMS); err != nil {
+			t.Fatal(err)
+		}
+		checkEmpty(t, s)
+	}
+}
+
+// TestRestoreLargeInPlace: values that are restored together need little memory beside
+// those that they replace.
+func TestRestoreLargeInPlace(t *testing.T) {
+	s := newStore(t, Config{LimitBytes: 24 << 20, Shards: 4, Loops: 1})
+	h := s.Handle(0)
+	changes := changesOf(h, 32, Past{Value: make([]byte, 600_000)})
+	for range 3 {
+		if err := h.Restore(changes, testStartMS); err != nil {
+			t.Fatal(err)
+		}
+		for i := range changes {
+			changes[i].Stamp += 1 << 10 << slotBits
+		}
+	}
+	if n := len(contents(s)); n != len(changes) {
+		t.Errorf("%d items, want %d", n, len(changes))
+	}
+}
+
 // TestRestoreLargeAtTheEnd: what is asked for of a large item is its own chunk's, which may
 // be the arena's last; race builds see it.
 func TestRestoreLargeAtTheEnd(t *testing.T) {

@@ -117,7 +117,9 @@ func (k *Keyspace) makeSlack() (end func()) {
 
 const (
 	slackShare = 16
-	slackBytes = 16 << 20 // two of the longest batches
+	// slackBytes is what eight players reserve before they restore it, 1 MiB and a value of
+	// that size each. Values that are larger take more: they evict, or do not fit.
+	slackBytes = 16 << 20
 )
 
 // markText is what Mark is: the folder's base, which every start makes another one, and
