@@ -129,17 +129,28 @@ const markText = "%d/%d"
 // Mark says, behind Close, what a store that is saved with it has: all that the folder has.
 func (k *Keyspace) Mark() string { return fmt.Sprintf(markText, k.base, k.epoch.Load()-1) }
 
-// resume is recover for a store that has all already.
+// resume is recover for a store that has all already. Damage that is salvaged has a
+// snapshot taken of it.
 func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
 	var heldBase, epoch uint64
 	if _, err := fmt.Sscanf(k.config.Held, markText, &heldBase, &epoch); err != nil || heldBase != base {
 		return nil, ErrHeld
 	}
-	_, header, _, err := snapshot.Newest(k.disk, ".")
+	name, header, found, err := snapshot.Newest(k.disk, ".")
+	if err == nil && found {
+		_, _, err = snapshot.ReadEnds(k.disk, name)
+	}
+	if IsDamage(err) && !IsVersion(err) && k.config.Salvage != nil {
+		k.salvage(err)
+		err = nil // the store has all that it had
+	}
 	if err != nil {
 		return nil, err
 	}
 	options := effectlog.ReadOptions{After: header.Begin, Progress: k.config.Progress}
+	if k.config.Salvage != nil {
+		options.Salvage = func(d *effectlog.DamageError) { k.salvage(d) }
+	}
 	tail, err := effectlog.Read(k.disk, ".", options, func(b *effectlog.Batch) error {
 		k.logWritten.Add(int64(len(b.Records)))
 		if uint64(b.Epoch) > epoch {

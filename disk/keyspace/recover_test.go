@@ -1,9 +1,12 @@
 package keyspace
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/dio/diotest"
 	"github.com/pandabeardb/panda/slab"
 )
@@ -111,4 +114,82 @@ func TestRecoverSmallBeforeLarge(t *testing.T) {
 		}
 		r.close()
 	}
+}
+
+// TestHeldSalvages: a store that was saved goes on with a damaged folder when that is to be
+// salvaged; what it has is whole there then.
+func TestHeldSalvages(t *testing.T) {
+	for _, suffix := range []string{".log", ".snapshot head", ".snapshot trailer"} {
+		disk := diotest.New()
+		c := testConfig(disk, ModeLog, FsyncNo)
+		r := open(t, c)
+		r.fill(1, 200)
+		if err := r.k.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 { // more than one segment
+			r.set(0, fmt.Sprint("large", i%8), make([]byte, 10_000), slab.Spec{})
+			r.wait(0)
+		}
+		want := r.contents()
+		if err := r.k.Close(); err != nil {
+			t.Fatal(err)
+		}
+		damageFile(t, disk, suffix)
+		again := c
+		again.Held = r.k.Mark()
+		if _, err := Open(again, r.store); !IsDamage(err) {
+			t.Errorf("%s: %v", suffix, err)
+		}
+		told := 0
+		again.Salvage = func(error) { told++ }
+		k, err := Open(again, r.store)
+		if err != nil {
+			t.Fatalf("%s: %v", suffix, err)
+		}
+		if told == 0 {
+			t.Errorf("%s: nothing was told", suffix)
+		}
+		r.k = k
+		sameContents(t, r.contents(), want)
+		r.close()
+		r = open(t, c)
+		sameContents(t, r.contents(), want)
+		r.close()
+	}
+}
+
+// damageFile changes a block of the first log segment that is not the last, or of the
+// snapshot's head or trailer.
+func damageFile(t *testing.T, disk *diotest.FS, which string) {
+	t.Helper()
+	suffix, part, _ := strings.Cut(which, " ")
+	infos, err := disk.List(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range infos {
+		if !strings.HasSuffix(info.Name(), suffix) {
+			continue
+		}
+		f, err := disk.Open(info.Name(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offset := int64(0)
+		switch part {
+		case "trailer":
+			offset = info.Size() - 8*dio.BlockSize // its sequences have several blocks
+		case "":
+			offset = 8 * dio.BlockSize
+		}
+		if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, dio.BlockSize), offset); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Fatalf("no file %s", which)
 }
