@@ -144,6 +144,7 @@ type Keyspace struct {
 	snapshots snapshots
 	recovery  Recovery
 	ahead     uint64 // how far sequences jump at this start
+	unkept    bool   // the store has more than the folder, at a start, and behind Close
 	manifest         // what the folder's file says; its base is of this start and no other; the snapshots'
 }
 
@@ -280,6 +281,7 @@ func (k *Keyspace) Released() *atomic.Uint64 { return &k.released }
 func (k *Keyspace) Close() error {
 	err := k.closeSnapshots()
 	err = errors.Join(err, k.closeLog())
+	k.unkept = err != nil
 	return errors.Join(err, k.lock.Close())
 }
 

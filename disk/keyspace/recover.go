@@ -122,18 +122,21 @@ const (
 	slackBytes = 16 << 20
 )
 
-// markText is what Mark is: the folder's base, which every start makes another one, and
-// the last epoch.
-const markText = "%d/%d"
+// markText is what Mark is: the folder's base, which every start makes another one, the
+// last epoch, and whether the store has more than the folder.
+const markText = "%d/%d/%t"
 
-// Mark says, behind Close, what a store that is saved with it has: all that the folder has.
-func (k *Keyspace) Mark() string { return fmt.Sprintf(markText, k.base, k.epoch.Load()-1) }
+// Mark says, behind Close, what a store that is saved with it has: all that the folder
+// has, and if Close failed what the folder could not take any more.
+func (k *Keyspace) Mark() string {
+	return fmt.Sprintf(markText, k.base, k.epoch.Load()-1, k.unkept)
+}
 
 // resume is recover for a store that has all already. Damage that is salvaged has a
-// snapshot taken of it.
+// snapshot taken of it, and so has what the folder does not have.
 func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
 	var heldBase, epoch uint64
-	if _, err := fmt.Sscanf(k.config.Held, markText, &heldBase, &epoch); err != nil || heldBase != base {
+	if _, err := fmt.Sscanf(k.config.Held, markText, &heldBase, &epoch, &k.unkept); err != nil || heldBase != base {
 		return nil, ErrHeld
 	}
 	name, header, found, err := snapshot.Newest(k.disk, ".")

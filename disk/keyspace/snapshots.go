@@ -66,10 +66,11 @@ func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
 	if err := snapshot.RemoveLeftovers(k.disk, "."); err != nil {
 		return err
 	}
-	if k.recovery.Evicted > 0 || k.ahead == sequencesSalvaged {
+	if k.recovery.Evicted > 0 || k.ahead == sequencesSalvaged || k.unkept {
 		// The log does not know of these evictions: without a snapshot they would be
 		// there again, and a delete that found nothing would be undone. Nor is what was
-		// salvaged to be salvaged anew at each start.
+		// salvaged to be salvaged anew at each start, or what the last stop could not
+		// write to be lost behind what comes now.
 		if err := k.take(func(time.Duration) bool { return true }); err != nil {
 			return err
 		}
