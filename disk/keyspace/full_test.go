@@ -13,6 +13,7 @@ import (
 
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/dio/diotest"
+	"github.com/pandabeardb/panda/internal/invariant"
 	"github.com/pandabeardb/panda/slab"
 )
 
@@ -287,6 +288,9 @@ func TestLogFailsInSnapshot(t *testing.T) {
 // TestFullStoreComesBack: what a store that may not evict had, when it was full and many
 // items had come and gone, fits again.
 func TestFullStoreComesBack(t *testing.T) {
+	if invariant.On {
+		t.Skip("SKIP: a race build's store cannot grow beyond its first limit, which recovery needs where nothing may be evicted")
+	}
 	for _, snapshot := range []bool{false, true} {
 		disk := diotest.New()
 		c := testConfig(disk, ModeLog, FsyncNo)
