@@ -131,6 +131,9 @@ func (n *Node) assemble(ctx context.Context, startedMS int64) error {
 		n.memcache, err = memcache.New(c.Memcache, env)
 	}
 	if err == nil {
+		err = n.watchTier()
+	}
+	if err == nil {
 		err = n.listen(ctx)
 	}
 	if err == nil {

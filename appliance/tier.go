@@ -12,6 +12,7 @@ import (
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/keyspace"
 	"github.com/pandabeardb/panda/disk/tier"
+	"github.com/pandabeardb/panda/netio"
 	"github.com/pandabeardb/panda/wire/memcache"
 )
 
@@ -19,7 +20,7 @@ import (
 var ErrFlash = errors.New("[flash] the files of ext_path cannot be used")
 
 const (
-	// flashReaders is how many reads a disk is asked for at a time, at least: each is a
+	// flashReaders is how many workers read what the kernel does not, at least: each is a
 	// thread of the system that waits. Flash answers 8 together about as soon as one.
 	flashReaders    = 8
 	flashReadersMax = 64
@@ -38,6 +39,7 @@ func (n *Node) openTier() (err error) {
 	c := tier.Config{
 		PageSize: f.PageBytes, BufferSize: f.WriteBytes,
 		Readers: readersOf(f),
+		Loops:   n.config.Loops,
 		Policy:  memcache.TierPolicy(&n.config.Memcache.Settings),
 		Owner:   memcache.TierOwner(n.store),
 		Fault: func(file string, err error) {
@@ -64,6 +66,23 @@ func (n *Node) openTier() (err error) {
 	memcache.UseTier(n.store, n.tier, &n.config.Memcache.Settings, true) // until sessions do
 	s := n.tier.Stats()
 	n.log.Info("[flash] values that memory has no room for go to flash", "files", len(c.Files), "pages", s.Pages, "bytes", s.BytesLimit)
+	return nil
+}
+
+// watchTier has the loops take what they have read from flash.
+func (n *Node) watchTier() error {
+	if n.tier == nil {
+		return nil
+	}
+	for i := range n.config.Loops {
+		q := n.tier.Loop(i)
+		if q.FD() < 0 {
+			continue // workers read, and wake the loop
+		}
+		if err := n.net.Watch(i, netio.Watched{FD: q.FD(), Ready: q.Take, Behind: q.Flush}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -99,7 +118,7 @@ func (n *Node) fetchTier(list []keyspace.TierFetch) {
 	}
 }
 
-// readersOf is how many reads are done at a time.
+// readersOf is how many workers read.
 func readersOf(f *config.Flash) int {
 	return min(max(f.Threads*max(f.Depth, 1), flashReaders), flashReadersMax)
 }

@@ -19,6 +19,7 @@
 //   - TLS: the Host of a second Core of a loop, between it and the sockets, for
 //     connections that are encrypted; TLSConn: one of them.
 //   - datagramCore: what Core is, for the sockets of UDP; sources: who may ask there.
+//   - Watched: a descriptor that a loop waits for beside its connections.
 //   - Latency: how long connections wait for their turn and its replies.
 //
 // # Ownership

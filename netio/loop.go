@@ -20,7 +20,8 @@ type loop struct {
 	datagramSockets []*datagramSocket
 	sysDatagrams    *sysDatagrams
 
-	acceptWaits bool // a listener may have more; the ready list, a tick or a resume will tell
+	watched     *Watched // nil: nothing
+	acceptWaits bool     // a listener may have more; the ready list, a tick or a resume will tell
 	stopping    bool
 	done        bool // the poller returns
 	latency     latency
@@ -86,6 +87,10 @@ func (l *loop) eventOther(fd int, e Events) {
 		return
 	}
 	if l.datagrams != nil && l.datagramEvent(fd, e) {
+		return
+	}
+	if l.watched != nil && l.watched.FD == fd {
+		l.cameWatched()
 		return
 	}
 	for _, ln := range l.server.listeners {

@@ -114,6 +114,9 @@ func (p *poller) run(l *loop) error {
 			l.latency.batch() // kqueue's do not show
 			l.event(fd, eventsOf(filter, flags))
 		}
+		if l.watched != nil {
+			l.watched.Behind() // there is no end of a batch to be seen
+		}
 		return p.end()
 	})
 	if l.done {

@@ -147,6 +147,9 @@ func (p *poller) run(l *loop) error {
 			p.again = false
 			l.ready()
 		}
+		if l.watched != nil {
+			l.watched.Behind()
+		}
 	}
 	return nil
 }

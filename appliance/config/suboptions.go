@@ -103,7 +103,7 @@ var suboptions = []option{
 		help: "   - ext_wbuf_size:       megabytes of write buffers, of which there are 8 (default: 4)",
 		note: "megabytes of its write buffers"},
 	{long: "ext_threads", state: Effective, want: "Missing ext_threads argument",
-		set: setFlashThreads(func(f *Flash) *int { return &f.Threads }, "ext_threads"), note: "reads at a time, times `ext_io_depth`; at least 8"},
+		set: setFlashThreads(func(f *Flash) *int { return &f.Threads }, "ext_threads"), note: "workers that read, times `ext_io_depth`; at least 8; on Linux the kernel reads, they do what it does not"},
 	{long: "ext_io_depth", state: Effective, want: "Missing ext_io_depth argument",
 		set: setFlashThreads(func(f *Flash) *int { return &f.Depth }, "ext_io_depth"), note: "see `ext_threads`"},
 	{long: "ext_item_size", state: Effective, want: "Missing ext_item_size argument",

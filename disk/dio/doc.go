@@ -12,11 +12,12 @@
 //   - FS: one folder; names in it are relative and separated by slashes.
 //   - File: positioned reads and writes, allocation, Sync.
 //   - Pool: workers who do File's calls for those who may not wait, the loops.
+//   - Queue: a loop's reads, which the kernel does without a worker.
 //   - Aligned: a buffer for files opened with Direct.
 //
 // # Ownership
 //
-// A buffer belongs to the call until it returns, or until Pool calls Done. A File
+// A buffer belongs to the call until it returns, or until Done is called. A File
 // may be used by several goroutines at a time; Close waits for calls that are under way.
 //
 // # Invariants
@@ -41,7 +42,7 @@
 // # Limits
 //
 // 1,024 buffers in one system call (IOV_MAX; more are done in several); PoolQueueMax
-// calls wait in a Pool.
+// calls wait in a Pool; the kernel has as many reads of a Queue as NewQueue was told.
 //
 // # Tests
 //

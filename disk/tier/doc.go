@@ -15,8 +15,9 @@
 //
 // # Ownership
 //
-// Loops call Append, Delete, Live and Read, which never wait for a disk. Workers of two
-// dio.Pools read and write, one goroutine compacts; the Tier owns them, Close ends them.
+// Loops call Append, Delete, Live and Read, which never wait for a disk. The kernel reads,
+// for a loop's own dio.Queue; workers of two dio.Pools do what it does not, and write; one
+// goroutine compacts. The Tier owns them, Close ends them.
 // A Read's memory is its owner's until Release, or, after Keep, until Tier.Release. One
 // lock guards all but the copying and the checksums; no call of an Owner is under it.
 //

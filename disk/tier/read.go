@@ -23,7 +23,8 @@ const (
 type Read struct {
 	Ref  Ref
 	Size int         // RecordSize of what is there
-	Done func(*Read) // on a worker: short, usually a post to a loop
+	Loop int         // 1 + the loop that calls Read; 0, or beyond Config.Loops: workers read
+	Done func(*Read) // on a worker, or the loop: short, usually a post to a loop
 
 	Value []byte // good until Release
 	Err   error  // ErrGone, ErrDamaged or ErrClosed, or the disk's; all mean a miss
@@ -79,12 +80,16 @@ func (t *Tier) Read(r *Read) (done bool) {
 		t.readMemory(r, b)
 		return true
 	}
-	if t.reader.head == nil && t.reader.hasRoom(r.span()) {
+	begins := t.reader.head == nil && t.reader.hasRoom(r.span())
+	if begins {
 		t.begin(r)
 	} else {
 		t.queue(r)
 	}
 	t.lock.Unlock()
+	if begins {
+		t.submit(r)
+	}
 	return false
 }
 
@@ -140,7 +145,7 @@ func (t *Tier) queue(r *Read) {
 	s.waiting++
 }
 
-// begin hands a read to a worker.
+// begin makes room for a read, which submit is to follow. The lock is held.
 func (t *Tier) begin(r *Read) {
 	p, n := &t.pages[r.Ref.Page], r.span()
 	r.lead = int(r.Ref.Offset) & (dio.BlockSize - 1)
@@ -153,12 +158,22 @@ func (t *Tier) begin(r *Read) {
 	if r.call.Done == nil {
 		r.call.Done = func(*dio.Call) { r.tier.finish(r) }
 	}
-	if err := t.reads.Submit(&r.call); err != nil {
+}
+
+// submit hands a read to its loop's queue, or to the workers.
+func (t *Tier) submit(r *Read) {
+	var err error
+	if loop := r.Loop - 1; uint(loop) < uint(len(t.loops)) {
+		err = t.loops[loop].Submit(&r.call)
+	} else {
+		err = t.reads.Submit(&r.call)
+	}
+	if err != nil {
 		panic("BUG: tier: the pool took no read: " + err.Error()) // readsMax is below its limit, and Close comes last
 	}
 }
 
-// finish is called by a worker when a read has come, or has not.
+// finish is called by a worker or a loop when a read has come, or has not.
 func (t *Tier) finish(r *Read) {
 	if r.Err = r.call.Err; r.Err == nil {
 		r.parse()
@@ -175,6 +190,8 @@ func (t *Tier) finish(r *Read) {
 		s.head, next.next = next.next, nil
 		s.waiting--
 		t.begin(next)
+		next.Loop = 0 // which may be another one
+		t.submit(next)
 	}
 	if t.closed && s.inFlight == 0 {
 		t.room.Broadcast()

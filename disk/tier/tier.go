@@ -37,7 +37,8 @@ type Config struct {
 	Files      []File
 	PageSize   int // bytes
 	BufferSize int // bytes of a write buffer, and the longest record
-	Readers    int // reads that the disks are asked for at a time
+	Readers    int // workers that read
+	Loops      int // that may Read without workers, see Tier.Loop
 	Policy     Policy
 	Owner      Owner // of the values; nil: pages are not compacted
 
@@ -79,6 +80,7 @@ type Tier struct {
 	policy atomic.Pointer[Policy]
 	files  []*file
 	reads  *dio.Pool
+	loops  []*dio.Queue // by loop; each is that loop's
 	writes *dio.Pool
 	wake   chan struct{} // there may be a page to compact
 	ended  sync.WaitGroup
@@ -140,6 +142,9 @@ func Open(c Config) (*Tier, error) {
 	}
 	t.openPages()
 	t.reads, t.writes = dio.NewPool(max(c.Readers, 1)), dio.NewPool(writers)
+	for range c.Loops {
+		t.loops = append(t.loops, dio.NewQueue(t.reads, readsMax))
+	}
 	if c.Owner != nil {
 		t.ended.Go(t.compactor)
 	}
@@ -169,9 +174,18 @@ func (t *Tier) openFile(c *File) (err error) {
 	return nil
 }
 
+// Loop is the queue of a loop's reads: the loop calls Take when its FD tells of an edge,
+// and Flush before it waits for anything.
+func (t *Tier) Loop(loop int) *dio.Queue { return t.loops[loop] }
+
 // Close ends the workers. Reads and writes that are on their way are done first; no
-// other call may come any more, nor after it.
+// other call may come any more, nor after it; no loop runs.
 func (t *Tier) Close() error {
+	var err error
+	for _, q := range t.loops {
+		err = errors.Join(err, q.Close())
+	}
+	t.loops = nil
 	t.lock.Lock()
 	t.closed = true
 	t.room.Broadcast()
@@ -183,7 +197,7 @@ func (t *Tier) Close() error {
 	t.ended.Wait()
 	t.reads.Close()
 	t.writes.Close()
-	return t.closeFiles()
+	return errors.Join(err, t.closeFiles())
 }
 
 func (t *Tier) closeFiles() (err error) {

@@ -24,7 +24,7 @@
 //  4. Functions of 71 to 90 lines are refused: what fits a screen does not grow
 //     past it by accident, while a table may be long on purpose.
 //  5. Files have at most 1,500 lines, tests included, generated files apart.
-//  6. unsafe only in slab and netio.
+//  6. unsafe only in slab, and in netio and below it.
 //  7. No time.Sleep in tests: a fake clock, or a deadline on a real condition.
 //     A bare <-time.After gives its reason on its line.
 //  8. No package named util, common, helpers, types or manager.

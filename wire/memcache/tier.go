@@ -14,7 +14,7 @@ import (
 //
 //	value, fetch -> fetches.of -> tier.Read        the value, or awaiting
 //	             -> askAhead                       those that the input asks for next
-//	run answers Park; a worker of the tier: fetching.came -> Env.Wake
+//	run answers Park; the loop, or a worker of the tier: fetching.came -> Env.Wake
 //	Resume answers More, and the request is run again: the value is there now
 //
 // So replies keep their order, the store is locked only while it is looked at, and
@@ -46,7 +46,7 @@ type fetching struct {
 	stage   atomic.Uint32
 }
 
-// The stages of a fetching. A worker of the tier takes it from asked to there, the loop
+// The stages of a fetching. What has come takes it from asked to there, its session
 // from asked to unwanted, whichever is first.
 const (
 	fetchAsked uint32 = iota
@@ -62,7 +62,7 @@ type fetches struct {
 	again bool // the request that waits has looked its key up
 }
 
-// came is called by a worker of the tier.
+// came is called by a worker of the tier, or its loop.
 func (f *fetching) came() {
 	if !f.stage.CompareAndSwap(fetchAsked, fetchThere) {
 		f.read.Release()
@@ -82,7 +82,7 @@ func (w *worker) ask(ref slab.TierRef, version uint64, size int) *fetching {
 		f = &fetching{server: w.server, loop: w.loop}
 		f.read.Done = func(*tier.Read) { f.came() }
 	}
-	f.read.Ref, f.read.Size, f.version = tier.Ref(ref), size, version
+	f.read.Ref, f.read.Size, f.read.Loop, f.version = tier.Ref(ref), size, w.loop+1, version
 	f.stage.Store(fetchAsked)
 	if w.server.env.Tier.Read(&f.read) {
 		f.stage.Store(fetchThere)

@@ -1,0 +1,105 @@
+package tier
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pandabeardb/panda/disk/dio"
+)
+
+// A loop's reads come when it takes them, and more than its queue has room for from workers,
+// with a disk that fails as with one that works: each once, and Close waits for none.
+func TestLoopReads(t *testing.T) {
+	disk, err := dio.Folder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tier := open(t, disk, 8, func(c *Config) { c.Loops = 2 })
+	const values = 4 * testPage / testBuffer // that fill four pages
+	value := func(i int) string { return fmt.Sprintf("%0*d", testBuffer-100, i) }
+	size := sizeOf("key", value(0))
+	var refs []Ref
+	for i := range values {
+		refs = append(refs, put(t, tier, Default, "key", value(i)))
+	}
+	const reads = 2*readsMax + 10
+	var came atomic.Int64
+	list := make([]Read, reads)
+	for i := range list {
+		r := &list[i]
+		r.Ref, r.Size, r.Loop = refs[i%values], size, 1
+		r.Done = func(*Read) { came.Add(1) }
+		if tier.Read(r) {
+			came.Add(1)
+		}
+	}
+	q := tier.Loop(0)
+	q.Flush()
+	for limit := time.Now().Add(10 * time.Second); came.Load() < reads; q.Take() {
+		if time.Now().After(limit) {
+			t.Fatalf("%d of %d reads came", came.Load(), reads)
+		}
+	}
+	for i := range list {
+		if r := &list[i]; r.Err != nil || string(r.Value) != value(i%values) {
+			t.Fatalf("read %d: %d bytes, %v", i, len(r.Value), r.Err)
+		}
+		list[i].Release()
+	}
+
+	// Nobody takes what this loop asks for, and Close does.
+	var left Read
+	done := make(chan error, 1)
+	left.Ref, left.Size, left.Loop, left.Done = refs[0], size, 2, func(r *Read) { done <- r.Err }
+	if tier.Read(&left) {
+		t.Fatal("the value is not on the disk")
+	}
+	if err := tier.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// What the disk does not give a loop it gives no worker: the error is the disk's.
+func TestLoopReadFails(t *testing.T) {
+	folder := t.TempDir()
+	disk, err := dio.Folder(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tier := open(t, disk, 4, func(c *Config) { c.Loops = 1 })
+	v := fmt.Sprintf("%0*d", testBuffer-100, 1)
+	ref := put(t, tier, Default, "key", v)
+	put(t, tier, Default, "key", v) // so that the first is written
+	q, done := tier.Loop(0), make(chan error, 1)
+	r := &Read{Ref: ref, Size: sizeOf("key", v), Loop: 1, Done: func(r *Read) { done <- r.Err }}
+	fetch := func() (err error, fromDisk bool) {
+		if tier.Read(r) {
+			return r.Err, false
+		}
+		q.Flush()
+		for limit := time.Now().Add(10 * time.Second); len(done) == 0; q.Take() {
+			if time.Now().After(limit) {
+				t.Fatal("the read does not come")
+			}
+		}
+		return <-done, true
+	}
+	for fromDisk := false; !fromDisk; r.Release() {
+		if err, fromDisk = fetch(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Truncate(folder+"/tier", 0); err != nil {
+		t.Fatal(err)
+	}
+	if err, _ := fetch(); err == nil || errors.Is(err, ErrGone) {
+		t.Errorf("behind the end of the file: %v", err)
+	}
+}
