@@ -44,6 +44,10 @@ type Config struct {
 	// Fault is told once for each file that it takes no more values, and why. It is
 	// called on a worker. May be nil.
 	Fault func(file string, err error)
+	// Lost is told how many values of a page cannot be read, and are given up: they stay
+	// until the page's room is needed, and their reads fail. It is called by the
+	// compaction's goroutine. May be nil.
+	Lost func(file string, values int64, err error)
 }
 
 // A File is one place for pages.
@@ -93,6 +97,7 @@ type Tier struct {
 	spare    *buffer // free ones
 	buffers  int     // that were made
 	recycled uint64  // how often one became free again
+	ticks    uint64  // how often Tick was called
 	reader   readers
 	counts   Stats
 }
@@ -203,8 +208,14 @@ func (t *Tier) SetPolicy(p Policy) {
 	t.nudge()
 }
 
-// Tick has the compactor do a page, if one is worth it: call it now and then.
-func (t *Tier) Tick() { t.nudge() }
+// Tick has the compactor do a page, if one is worth it. It is the tier's clock: call it
+// ten times a second.
+func (t *Tier) Tick() {
+	t.lock.Lock()
+	t.ticks++
+	t.lock.Unlock()
+	t.nudge()
+}
 
 // nudge has the compactor look whether there is something to do.
 func (t *Tier) nudge() {
