@@ -55,13 +55,13 @@ const (
 )
 
 func (t *Tier) openPages() {
-	t.free = len(t.pages)
-	for i := range t.pages {
-		t.pages[i].id = uint32(i)
-	}
 	for i := len(t.pages) - 1; i >= 0; i-- { // the first page is taken first
 		p := &t.pages[i]
-		p.file.free = append(p.file.free, p)
+		p.id = uint32(i)
+		if p.state == pageFree {
+			p.file.free = append(p.file.free, p)
+			t.free++
+		}
 	}
 }
 

@@ -41,6 +41,12 @@ type Config struct {
 	Policy     Policy
 	Owner      Owner // of the values; nil: pages are not compacted
 
+	// Keeps has the files have room for what CloseKeeping writes. Kept is what it returned
+	// for these files. Of a file that is not as it was then, the values are gone; without
+	// Kept, of all.
+	Keeps bool
+	Kept  string
+
 	// Fault is told once for each file that it takes no more values, and why. It is
 	// called on a worker. May be nil.
 	Fault func(file string, err error)
@@ -107,6 +113,9 @@ type file struct {
 	File
 	handle dio.File
 	held   io.Closer
+	first  int  // page
+	count  int  // of pages
+	kept   bool // it had what Config.Kept names
 	failed bool // takes no more values
 	free   []*page
 }
@@ -123,7 +132,8 @@ type Stats struct {
 	FilesFailed                                       int64
 }
 
-// Open makes the files, whatever was in them, and starts the workers.
+// Open makes the files, whatever was in them but for what Config.Kept names, and starts
+// the workers.
 func Open(c Config) (*Tier, error) {
 	if c.BufferSize <= 0 || c.PageSize < c.BufferSize || (c.PageSize|c.BufferSize)&(dio.BlockSize-1) != 0 || c.PageSize > 1<<31 {
 		return nil, ErrSizes
@@ -141,6 +151,9 @@ func Open(c Config) (*Tier, error) {
 		if len(t.pages) > 0 {
 			err = ErrTooManyPages
 		}
+		return nil, errors.Join(err, t.closeFiles())
+	}
+	if err := t.restore(); err != nil {
 		return nil, errors.Join(err, t.closeFiles())
 	}
 	t.openPages()
@@ -165,7 +178,12 @@ func (t *Tier) openFile(c *File) (err error) {
 	if f.handle, err = c.FS.Open(c.Name, dio.Create|dio.Direct); err != nil {
 		return err
 	}
-	if err = f.handle.Allocate(0, n*int64(t.config.PageSize)); err != nil {
+	f.first, f.count = len(t.pages), int(min(n, pagesMax))
+	size := n * int64(t.config.PageSize)
+	if t.config.Keeps {
+		size += int64(keptSize(f.count))
+	}
+	if err = f.handle.Allocate(0, size); err != nil {
 		return err
 	}
 	for i := range min(n, pagesMax) {
@@ -177,6 +195,14 @@ func (t *Tier) openFile(c *File) (err error) {
 // Close ends the workers. Reads and writes that are on their way are done first; no
 // other call may come any more, nor after it.
 func (t *Tier) Close() error {
+	t.shut()
+	t.reads.Close()
+	t.writes.Close()
+	return t.closeFiles()
+}
+
+// shut has the tier take nothing more, waits for reads, and ends compaction.
+func (t *Tier) shut() {
 	t.lock.Lock()
 	t.closed = true
 	t.room.Broadcast()
@@ -186,9 +212,6 @@ func (t *Tier) Close() error {
 	t.lock.Unlock()
 	t.nudge()
 	t.ended.Wait()
-	t.reads.Close()
-	t.writes.Close()
-	return t.closeFiles()
 }
 
 func (t *Tier) closeFiles() (err error) {
@@ -223,18 +246,6 @@ func (t *Tier) nudge() {
 	case t.wake <- struct{}{}:
 	default:
 	}
-}
-
-// PageSize is the size of a page in bytes.
-func (t *Tier) PageSize() int { return t.config.PageSize }
-
-// MaxRecord is the longest RecordSize that Append takes.
-func (t *Tier) MaxRecord() int { return t.config.BufferSize }
-
-// MemoryMax is how many bytes write buffers and read buffers that wait for use may
-// have; what was read and not released comes on top.
-func (t *Tier) MemoryMax() int64 {
-	return int64(t.buffersMax())*int64(t.config.BufferSize) + readBytesMax + keptBytesMax + 2*int64(t.config.BufferSize)
 }
 
 func (t *Tier) buffersMax() int { return int(BucketCount) + buffersSpare }
