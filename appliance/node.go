@@ -35,7 +35,7 @@ type Node struct {
 	config   config.Config
 	log      *slog.Logger
 	level    *slog.LevelVar
-	store    *slab.Store
+	store    *slab.Store        // nil behind its end
 	keyspace *keyspace.Keyspace // nil: nothing is kept
 	passing  atomic.Pointer[passer]
 	memcache *memcache.Server

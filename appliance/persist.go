@@ -113,9 +113,12 @@ func (n *Node) savedMark() []slab.Field {
 	return []slab.Field{{Name: markField, Value: n.keyspace.Mark()}}
 }
 
-// reopenStore makes the store anew, empty: what the memory file had is not wanted.
+// reopenStore makes the store anew, empty: what the memory file had is not wanted. On an
+// error there is none.
 func (n *Node) reopenStore() error {
-	if err := n.store.Close(); err != nil {
+	err := n.store.Close()
+	n.store = nil
+	if err != nil {
 		return err
 	}
 	return n.openStore(time.Now().UnixMilli())

@@ -85,18 +85,23 @@ func (n *Node) saveAtEnd() { n.saves = n.config.MemoryFile != "" }
 // putBackAtEnd is saveAtEnd of a node that never served: what it took over is
 // for the next one.
 func (n *Node) putBackAtEnd() {
-	if n.store.Restart().Restored {
+	if n.store != nil && n.store.Restart().Restored {
 		n.saveAtEnd()
 	}
 }
 
-// closeStore gives the memory back. No loop runs any more.
+// closeStore gives the memory back: then there is no store. No loop runs any more.
 func (n *Node) closeStore() error {
 	err := errors.Join(n.closeKeyspace(), n.closeTier()) // a snapshot may read the tier
+	if n.store == nil {
+		return err
+	}
 	if n.saves {
 		err = errors.Join(err, n.save())
 	}
-	return errors.Join(err, n.store.Close())
+	err = errors.Join(err, n.store.Close())
+	n.store = nil
+	return err
 }
 
 func (n *Node) save() error {

@@ -45,6 +45,9 @@ func (n *Node) openTier() (err error) {
 		Fault: func(file string, err error) {
 			n.log.Error("[flash] a file takes no more values: memory only, what else it has can be read", "file", file, "error", err)
 		},
+		Lost: func(file string, values int64, err error) {
+			n.log.Error("[flash] values cannot be read, and are given up", "file", file, "values", values, "error", err)
+		},
 	}
 	for _, file := range f.Files {
 		folder, name := filepath.Split(file.Path)

@@ -84,6 +84,14 @@ func layoutOf(c *classes) string {
 	return fmt.Sprintf("%s-%d-%d-%08x", order, runSize, segSize, crc32.Checksum(b, castagnoli))
 }
 
+// tierLayout is what the layout ends with when values of items may be in a tier.
+func tierLayout(tier bool) string {
+	if tier {
+		return "-tier"
+	}
+	return ""
+}
+
 // name stands for how items are grouped, since items have their group's number.
 func (t *groups) name() string {
 	b := fmt.Append(nil, t.overhead, t.flagsSize, t.bounds)
@@ -344,7 +352,10 @@ func (m *metadata) misfit(c *Config, s *Store) (field Field, wanted string) {
 	if format, ok := strings.CutPrefix(m.layout, "format "); ok {
 		return Field{"format", format}, strconv.Itoa(metadataFormat)
 	}
-	if want := layoutOf(s.classes); m.layout != want {
+	switch want := layoutOf(s.classes); {
+	case m.layout == want+tierLayout(true) && !c.Tier:
+		return Field{"ext_path", "true"}, "false"
+	case m.layout != want && m.layout != want+tierLayout(true):
 		return Field{"layout", m.layout}, want
 	}
 	for _, want := range c.FileSettings {

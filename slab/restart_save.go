@@ -23,7 +23,7 @@ func (s *Store) Save(nowMS int64, state []Field, progress func(done, of int64)) 
 	s.finishCheck()
 	s.settle()
 	m := &metadata{
-		settings: s.fileSettings, state: state, layout: layoutOf(s.classes), groups: s.groups.name(),
+		settings: s.fileSettings, state: state, layout: layoutOf(s.classes) + tierLayout(s.withTier), groups: s.groups.name(),
 		arenaBytes: int64(len(s.arena.runs)) << runShift, seed: s.seed, startMS: s.startMS, stopMS: nowMS,
 		shards: make([]savedShard, len(s.shards)), runs: make([]savedRun, s.arena.fresh),
 		seqs: make([]uint64, Slots), marks: make([]uint64, Slots),

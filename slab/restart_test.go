@@ -401,6 +401,7 @@ func TestRestartRefusals(t *testing.T) {
 		{"", func(c *Config) { c.StartMS -= clockBackMS - 1000 }},
 		{"", func(c *Config) { c.StartMS += 100 * 24 * 3600 * 1000 }},
 		{"", func(c *Config) { c.Evict = false }},
+		{"", func(c *Config) { c.Tier = true }},
 	} {
 		r := newRestarter(t, base)
 		s := r.open()
@@ -417,6 +418,53 @@ func TestRestartRefusals(t *testing.T) {
 		}
 		r.close(s)
 	}
+}
+
+// TestRestartWithATier: items whose values a tier has go on with it, and are refused without.
+func TestRestartWithATier(t *testing.T) {
+	rules := quietRules
+	rules.AgeS = 0
+	r := newRestarter(t, Config{Evict: true, Tier: true, StartMS: testStartMS})
+	tier := newShelf(1 << 30)
+	s := r.open()
+	s.UseTier(tier, rules)
+	h := s.Handle(0)
+	for i := range 300 {
+		set(t, h, fmt.Sprint(i), value(uint64(i), 1000), Spec{Evictable: true})
+	}
+	h.Tick(testStartMS + 1000)
+	if tier.count() != 300 {
+		t.Fatalf("%d values are in the tier", tier.count())
+	}
+	r.save(s)
+	s = r.open()
+	if re := s.Restart(); !re.Restored || re.Items != 300 {
+		t.Fatalf("%+v", re)
+	}
+	s.UseTier(tier, rules)
+	h = s.Handle(0)
+	for i := range 300 {
+		if v := get(h, fmt.Sprint(i), testStartMS); !bytes.Equal(v, value(uint64(i), 1000)) {
+			t.Fatalf("%d: %d bytes", i, len(v))
+		}
+	}
+	for i := range 100 {
+		k := h.Key(0, fmt.Append(nil, i))
+		l := h.Lock(&k)
+		it, _ := l.Find(testStartMS)
+		l.Remove(it)
+		l.Unlock()
+	}
+	if tier.count() != 200 {
+		t.Errorf("%d values are in the tier", tier.count())
+	}
+	r.save(s)
+	r.config.Tier = false
+	s = r.open()
+	if re := s.Restart(); re.Restored || re.Field != "ext_path" {
+		t.Errorf("without a tier: %+v", re)
+	}
+	r.close(s)
 }
 
 // TestRestartOfAnotherFormat is refused by that name.

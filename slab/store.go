@@ -34,6 +34,8 @@ type Config struct {
 	// they were. A file that another process has is refused.
 	File         string
 	FileSettings []Field
+	// Tier says that UseTier will come. What was saved with one is taken with one only.
+	Tier bool
 
 	// Verified is told once, by a goroutine, when all that was restored has been
 	// checked. May be nil.
@@ -105,6 +107,7 @@ type Store struct {
 	// Of an arena in a file, see restart.go.
 	file          *arenaFile
 	fileSettings  []Field
+	withTier      bool      // Config.Tier
 	saved         *metadata // while New restores it
 	dirty         bool      // runs that were never used may hold anything
 	restart       Restart
@@ -147,7 +150,7 @@ func New(c Config) (*Store, error) {
 	}
 	s := &Store{
 		classes: newClasses(), groups: groups, evicts: c.Evict, refused: c.Refused,
-		fileSettings: c.FileSettings, verified: c.Verified,
+		fileSettings: c.FileSettings, withTier: c.Tier, verified: c.Verified,
 	}
 	s.nowMS.Store(c.StartMS)
 	if err := s.open(&c); err != nil {

@@ -7,7 +7,7 @@ type flashDescs struct{ debtBytes, debtPages *prometheus.Desc }
 
 func newFlashDescs() flashDescs {
 	return flashDescs{
-		debtBytes: prometheus.NewDesc("panda_flash_compaction_debt_bytes", "Bytes of full pages of flash that nobody wants any more, and that compaction has not given back.", nil, nil),
+		debtBytes: prometheus.NewDesc("panda_flash_compaction_debt_bytes", "Bytes of full pages of flash that are no values: of dead ones, padding and gaps. Compaction gives them back.", nil, nil),
 		debtPages: prometheus.NewDesc("panda_flash_compaction_debt_pages", "Pages of flash that wait for compaction: 0, as long as enough pages are free.", nil, nil),
 	}
 }

@@ -27,7 +27,8 @@ type Source struct {
 
 // Flash is what memcached's statistics do not say of a second tier.
 type Flash struct {
-	DebtBytes, DebtPages int64 // what compaction has not given back, and pages that wait for it
+	DebtBytes int64 // of full pages: dead values, padding and gaps
+	DebtPages int64 // that wait for compaction
 }
 
 // Histogram is how often something took how long, since the start.

@@ -263,13 +263,41 @@ func TestTouchIsSeen(t *testing.T) {
 	r.close()
 }
 
+// TestTickDelaysNobody: what a loop did between turns, as ticks do, is nothing that the next
+// turn's replies wait for, unless they tell of it.
+func TestTickDelaysNobody(t *testing.T) {
+	r := open(t, testConfig(diotest.New(), ModeLog, FsyncAlways))
+	r.set(0, "key", []byte("x"), slab.Spec{})
+	r.set(0, "other", []byte("x"), slab.Spec{})
+	r.wait(0)
+	waits := map[string]uint64{}
+	err := r.k.onWriter(func() error { // it is here, and writes nothing
+		r.remove(0, "other")
+		for _, key := range []string{"key", "other"} {
+			r.k.Loop(0).BeginTurn()
+			waits[key] = r.look(0, key)
+		}
+		r.k.Loop(0).BeginTurn()
+		r.set(0, "key", []byte("y"), slab.Spec{})
+		waits["set"] = r.k.Loop(0).EndTurn()
+		return nil
+	})
+	if err != nil || waits["key"] != 0 || waits["other"] == 0 || waits["set"] == 0 {
+		t.Errorf("waits %v, %v", waits, err)
+	}
+	r.close()
+}
+
 // look reads a key, and returns what the reply waits for.
 func (r *rig) look(loop int, key string) uint64 {
 	h := r.store.Handle(loop)
 	k := h.Key(0, []byte(key))
 	l := h.Lock(&k)
-	it, _ := l.Find(testNowMS)
-	r.k.Loop(loop).Observe(k.Slot, it.Stamp())
+	stamp := uint64(0)
+	if it, found := l.Find(testNowMS); found == slab.Hit {
+		stamp = it.Stamp()
+	}
+	r.k.Loop(loop).Observe(k.Slot, stamp)
 	l.Unlock()
 	return r.k.Loop(loop).EndTurn()
 }

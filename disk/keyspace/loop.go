@@ -55,8 +55,15 @@ func (l *Loop) ObserveAll() {
 }
 
 // BeginTurn says that EndTurn will be called, before the loop waits for anything. Where
-// replies wait, what a turn has done is not held back by the rest of it.
-func (l *Loop) BeginTurn() { l.b.turn = l.k.slots == nil }
+// replies wait, what a turn has done is not held back by the rest of it, nor does a turn
+// wait for what a tick did before: of that a reply tells by Observe, or not at all.
+func (l *Loop) BeginTurn() {
+	if l.k.slots == nil {
+		l.b.turn = true
+	} else {
+		l.b.touched = 0
+	}
+}
 
 // EndTurn returns the number that the replies of a turn wait for, see
 // Keyspace.Released; 0: for nothing.

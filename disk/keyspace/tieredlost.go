@@ -15,6 +15,10 @@ import (
 // snapshot that is being taken is to replace. It is looked for there. If there is no
 // log, the service has lost the value, and so has the snapshot. One that the tier has
 // dropped, for want of room, is as one that was evicted.
+//
+// On a disk that is full the log may lack the last of what the walk has seen. The effects
+// of a slot are in it in their order: if it has that one after which the item is what it
+// is, it has all before it, and so the item's value.
 
 const (
 	// lostMax values, or lostBytesMax of them and one more, are looked for. More than
@@ -40,7 +44,8 @@ type lostValues struct {
 	left  int   // that are not found for certain
 	cause error // of the first
 	name  string
-	exact bool // only a value of the item's own stamp is the item's
+	exact bool  // only a value of the item's own stamp is the item's
+	full  error // the log lacks what waits for room; nil: nothing does
 	key   []byte
 }
 
@@ -50,6 +55,7 @@ type lostValue struct {
 	record effectlog.Record
 	length int
 	stamp  uint64 // of what was found; 0: nothing was
+	known  bool   // an effect of the item's own stamp was found
 	value  []byte
 }
 
@@ -76,10 +82,13 @@ func (l *lostValues) keyOf(db uint32, key []byte) []byte {
 func (l *lostValues) look(records []byte) error {
 	for len(records) > 0 {
 		kind, stamp, n := effectlog.Peek(records)
-		if kind == effectlog.KindSet {
+		if kind == effectlog.KindSet || kind == effectlog.KindMark {
 			r, _ := effectlog.ParseChecked(records)
 			if v := l.byKey[string(l.keyOf(r.DB, r.Key))]; v != nil {
-				l.found(v, stamp, r.Value)
+				v.known = v.known || stamp == v.record.Stamp
+				if kind == effectlog.KindSet {
+					l.found(v, stamp, r.Value)
+				}
 			}
 		}
 		records = records[n:]
@@ -111,7 +120,7 @@ func (w *walk) mend() error {
 	}
 	mended, missing := 0, 0
 	for _, v := range l.byKey {
-		if v.stamp == 0 || len(v.value) != v.length {
+		if v.stamp == 0 || len(v.value) != v.length || l.full != nil && !v.known {
 			missing++
 			continue
 		}
@@ -127,10 +136,19 @@ func (w *walk) mend() error {
 	case missing == 0:
 		return nil
 	case w.k.logs():
-		return fmt.Errorf("%w: %d, the first is that of %q: %w", errLost, missing, l.name, l.cause)
+		return errors.Join(fmt.Errorf("%w: %d, the first is that of %q: %w", errLost, missing, l.name, l.cause), l.full)
 	}
 	w.k.note(fmt.Sprintf("flash could not give %d values back, the first is that of %q: the snapshot does not have them", missing, l.name), l.cause)
 	return nil
+}
+
+// writeSeen writes what a walk has seen, unless an epoch waits: what room there is is the
+// snapshot's. The writer's.
+func (k *Keyspace) writeSeen() error {
+	if k.full.held.Load() {
+		return ErrFull
+	}
+	return k.writeAll()
 }
 
 // searchLost looks for the values in the newest snapshot and the log behind it.
@@ -138,9 +156,12 @@ func (w *walk) searchLost() (err error) {
 	k, l := w.k, &w.lost
 	l.left, l.exact = len(l.byKey), !k.logs()
 	if k.logs() { // what the walk has seen is in the files then
-		err = k.onWriter(k.writeAll)
+		err = k.onWriter(k.writeSeen)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrFull): // or a part of it
+		l.full = err
+	case err != nil:
 		return err
 	}
 	name, header, found, err := snapshot.Newest(k.disk, ".")

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/pandabeardb/panda/disk/dio/diotest"
 	"github.com/pandabeardb/panda/disk/effectlog"
@@ -22,6 +24,11 @@ type tierRig struct {
 
 func openTierRig(t *testing.T, disk *diotest.FS, mode Mode) *tierRig {
 	t.Helper()
+	return openTierRigOf(t, testConfig(disk, mode, FsyncNo))
+}
+
+func openTierRigOf(t *testing.T, c Config) *tierRig {
+	t.Helper()
 	store, err := slab.New(slab.Config{LimitBytes: 2 << 20, Shards: 4, Loops: 2, Evict: true, StartMS: testNowMS})
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +36,6 @@ func openTierRig(t *testing.T, disk *diotest.FS, mode Mode) *tierRig {
 	r := &tierRig{rig: &rig{t: t, store: store}}
 	r.tier = &memoryTier{values: map[slab.TierRef][]byte{}, broken: map[slab.TierRef]bool{}, store: store}
 	store.UseTier(r.tier, slab.TierRules{LeastBytes: 512, AgeS: 0})
-	c := testConfig(disk, mode, FsyncNo)
 	c.FetchTier, c.Note = r.tier.fetch, func(n Note) { r.notes = append(r.notes, n) }
 	if r.k, err = Open(c, store); err != nil {
 		t.Fatal(err)
@@ -140,6 +146,93 @@ func TestSnapshotOfUnreadable(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLostOnFullDisk: when the disk is full by the time that values are looked for, what flash
+// cannot give is taken from what the log has; not an older value in the place of one that
+// the log may lack.
+func TestLostOnFullDisk(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) { testLostOnFullDisk(t, waits) })
+	}
+}
+
+func testLostOnFullDisk(t *testing.T, waits bool) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeLog, FsyncNo)
+	c.SegmentBytes = 4 << 20
+	r := openTierRigOf(t, c)
+	r.fill(100, 120, 2000)
+	snapshotsOf20(t, r.rig)
+	r.fill(110, 120, 2000)
+	r.mark("101")
+	fetch := r.k.config.FetchTier
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	r.k.config.FetchTier = func(list []TierFetch) {
+		select {
+		case reached <- struct{}{}:
+			<-goOn
+		case <-goOn:
+		}
+		fetch(list)
+	}
+	answer, err := r.k.StartSnapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-reached // the snapshot is being taken, and the disk becomes full
+	fullForLog(disk, 200<<10)
+	fillLog(t, r.rig, 0)
+	r.breaks("100", "101", "115")
+	if waits {
+		r.mark("102") // which the log does not have
+		r.breaks("102")
+	}
+	want := r.whole()
+	close(goOn)
+	err = <-answer
+	switch {
+	case waits && (!errors.Is(err, errLost) || !errors.Is(err, ErrFull) || !strings.Contains(fmt.Sprint(err), "log: 1, ")):
+		t.Errorf("a snapshot of what may not be the last value: %v", err)
+	case !waits && err != nil || !r.told("3 values"):
+		t.Errorf("%v, notes %v", err, r.notes)
+	}
+	disk.Before(nil)
+	pass(2 * retryEvery)
+	r.close()
+	again := openRoomy(t, disk)
+	defer again.close()
+	sameContents(t, again.contents(), want)
+}
+
+// fullForLog has the disk be full for new segments, but for those of at most so many bytes.
+func fullForLog(disk *diotest.FS, bytes int64) {
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "allocate" && strings.HasSuffix(e.Name, ".log") && int64(e.Size) > bytes {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+}
+
+// TestSearchLeavesRoom: the room that a snapshot has for itself is not the log's when
+// values are looked for.
+func TestSearchLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := diotest.New()
+		c := testConfig(disk, ModeLog, FsyncNo)
+		c.SegmentBytes = 4 << 20
+		r := open(t, c)
+		defer r.close()
+		fullForLog(disk, 0)
+		fillLog(t, r, 0)
+		r.k.full.reserved.Store(true)
+		disk.Before(nil)
+		if err := r.k.onWriter(r.k.writeSeen); !errors.Is(err, ErrFull) || !r.k.full.held.Load() {
+			t.Errorf("what waits was written: %v", err)
+		}
+		r.k.full.reserved.Store(false)
+	})
 }
 
 // TestSnapshotOfDeadFlash: when many values cannot be read there is no snapshot, and a

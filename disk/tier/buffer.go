@@ -25,7 +25,7 @@ type buffer struct {
 
 // Append takes a value for a bucket's page: pieces, one behind the other. It never
 // waits. false: all buffers wait for the disk, no file takes values, or it is longer
-// than MaxRecord.
+// than Config.BufferSize.
 func (t *Tier) Append(bucket Bucket, head, key []byte, pieces [][]byte) (Ref, bool) {
 	valueLen := 0
 	for _, p := range pieces {

@@ -2,8 +2,14 @@ package tier
 
 import "github.com/pandabeardb/panda/disk/dio"
 
-// scanBytes is how much of a page is read at once, beside its longest record.
-const scanBytes = 1 << 20
+const (
+	// scanBytes is how much of a page is read at once, beside its longest record.
+	scanBytes = 1 << 20
+	// compactTries is how often a page is compacted that the disk fails to read, once in
+	// retryTicks, a minute: longer than a disk that was pulled needs to come back.
+	compactTries = 4
+	retryTicks   = 600
+)
 
 // compactor compacts pages as the policy says, until Close: one each time it is woken,
 // by what is written and by Tick, so that it takes a part of the disk and not all.
@@ -45,7 +51,7 @@ func (t *Tier) choose() (best *page, dropUnread, ended bool) {
 	var oldest *page
 	for i := range t.pages {
 		p := &t.pages[i]
-		if p.state != pageClosed || p.bucket == LowTTL || p.buffers != nil || p.busy || p.damaged {
+		if p.state != pageClosed || p.bucket == LowTTL || p.buffers != nil || p.busy || p.damaged || p.retryAt > t.ticks {
 			continue
 		}
 		if p.bytes < limit && (best == nil || p.bytes < best.bytes) {
@@ -114,17 +120,18 @@ type compaction struct {
 	rescued, skipped, lost int64
 	found                  int64 // records
 	refused                bool  // a value was not taken, so the page stays
-	unread                 bool  // not all that was appended was found, since the disk fails or has other bytes
+	err                    error // of the disk; then not all was looked at
 }
 
 // page moves what is alive in p, and drops it, unless there is no more room, or something in
-// it could not be read.
+// it could not be read. At the last try what the disk cannot read is passed over, up to the
+// next record that begins where a block does.
 func (c *compaction) page(p *page, dropUnread bool) {
 	t := c.t
 	if c.memory == nil {
 		c.memory = dio.Aligned(blocks(scanBytes) + t.config.BufferSize + dio.BlockSize)
 	}
-	c.rescued, c.skipped, c.lost, c.found, c.refused, c.unread = 0, 0, 0, 0, false, false
+	c.rescued, c.skipped, c.lost, c.found, c.refused, c.err = 0, 0, 0, 0, false, nil
 	version := p.version.Load()
 	w := walker{page: p.id, version: version, used: p.used}
 	for !w.done() {
@@ -134,8 +141,11 @@ func (c *compaction) page(p *page, dropUnread bool) {
 			t.lock.Lock()
 			t.counts.ReadErrors++
 			t.lock.Unlock()
-			c.unread = true
-			break
+			if c.err = err; p.tries+1 < compactTries {
+				break
+			}
+			w.offset = from + n
+			continue
 		}
 		if !w.walk(c.memory[:n], from, func(r *Record, ref Ref) bool { return c.record(r, ref, dropUnread) }) {
 			break
@@ -144,29 +154,39 @@ func (c *compaction) page(p *page, dropUnread bool) {
 	c.end(p)
 }
 
-// end drops the page, if nothing in it is wanted any more. One with values that were not
-// found stays until its room is needed: a drop would make them as those that were
-// evicted, where they are lost, and their reads are to say so.
+// end drops the page, if nothing in it is wanted any more. One that the disk failed to read
+// comes again later, a few times. One with values that were not found stays until its room
+// is needed: a drop would make them as those that were evicted, where they are lost, and
+// their reads are to say so.
 func (c *compaction) end(p *page) {
 	t := c.t
 	t.lock.Lock()
-	defer t.lock.Unlock()
 	t.counts.CompactRescues += c.rescued
 	t.counts.CompactLost += c.lost
 	p.busy = false
-	if !c.refused && c.found < p.taken {
-		c.unread = true
-	}
+	unread := c.err != nil || !c.refused && c.found < p.taken
+	given := int64(0)
 	switch {
 	case p.state != pageClosed:
 		t.settle(p)
-	case c.unread && p.objects > c.skipped:
-		p.damaged = true
+	case c.err != nil && p.objects > c.skipped && p.tries+1 < compactTries:
+		p.tries++
+		p.retryAt = t.ticks + retryTicks
+	case unread && p.objects > c.skipped:
+		p.damaged, given = true, p.objects-c.skipped
 	case c.refused && p.objects > 0: // the rest stays until its room is needed
 	default:
 		t.counts.PageReclaims++
 		t.counts.CompactSkipped += c.skipped
 		t.drop(p)
+	}
+	t.lock.Unlock()
+	if given > 0 && t.config.Lost != nil {
+		err := c.err
+		if err == nil {
+			err = ErrDamaged
+		}
+		t.config.Lost(p.file.Name, given, err)
 	}
 }
 

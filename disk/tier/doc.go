@@ -34,7 +34,8 @@
 //  4. ErrGone means dropped for want of room. What the disk lost is ErrDamaged, or the
 //     disk's error: the page stays until its room is needed.
 //
-// Nothing is durable: a tier begins empty, whatever is in its files.
+// Nothing is durable: a tier begins empty, whatever is in its files, unless CloseKeeping
+// ended the one before, and the owner has its mark (keep.go).
 //
 // # Layout
 //
@@ -57,7 +58,7 @@
 // # Limits
 //
 // 8 write buffers; 256 reads and 32 MB of them at a time, 8 MB of read buffers kept
-// (MemoryMax); a million pages; a value with its key and head is no longer than a buffer.
+// beside; a million pages; a value with its key and head is no longer than a buffer.
 //
 // # Tests
 //

@@ -161,3 +161,170 @@ func TestFailedWriteIsDamage(t *testing.T) {
 		t.Errorf("%d of %d cannot be read", n, len(o.refs))
 	}
 }
+
+// An error of the disk may pass, until reads of the page have failed often enough; those of
+// one second are one. What has other bytes stays damaged.
+func TestReadErrorsPass(t *testing.T) {
+	disk := diotest.New()
+	tier := open(t, disk, 6, nil)
+	value := text(5000, 1)
+	ref := put(t, tier, Default, "key", value)
+	for range 12 {
+		put(t, tier, Default, "other", value)
+	}
+	tier.settled()
+	fails := true
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "read" && fails {
+			return syscall.EIO
+		}
+		return nil
+	})
+	read := func(r Read) *Read {
+		came := make(chan struct{})
+		r.Done = func(*Read) { close(came) }
+		if !tier.Read(&r) {
+			<-came
+		}
+		r.Release()
+		return &r
+	}
+	all := Read{Ref: ref, Size: sizeOf("key", value)}
+	for failures := 1; failures <= failuresMax+2; failures++ {
+		for tick := range failureTicks {
+			if tick > 2 {
+				tier.Tick()
+				continue
+			}
+			if r := read(all); !errors.Is(r.Err, syscall.EIO) || r.Passing != (failures <= failuresMax) {
+				t.Fatalf("failure %d: %v, passing %v", failures, r.Err, r.Passing)
+			}
+			tier.Tick()
+		}
+	}
+	fails = false
+	want(t, tier, ref, "key", value)
+	other := all
+	other.Size += 64
+	if r := read(other); r.Err != ErrDamaged || r.Passing {
+		t.Errorf("another size: %v, passing %v", r.Err, r.Passing)
+	}
+	tier.Delete(ref, all.Size)
+	fails = true
+	for i := range 100 { // the page is used again, and its failures are forgotten
+		if again := put(t, tier, Default, "key", text(5000, uint64(i))); again.Page == ref.Page && again.Version != ref.Version {
+			ref = again
+		}
+	}
+	tier.settled()
+	if r := read(Read{Ref: ref, Size: all.Size}); ref == all.Ref || !r.Passing {
+		t.Errorf("a new life of the page: %v, passing %v", r.Err, r.Passing)
+	}
+}
+
+// A page that could not be read once is compacted later.
+func TestCompactionTriesAgain(t *testing.T) {
+	disk, o := diotest.New(), newOwner()
+	tier := open(t, disk, 6, func(c *Config) {
+		c.Owner = o
+		c.Lost = func(string, int64, error) { t.Error("values were given up") }
+	})
+	value := text(5000, 1)
+	half(t, tier, o, value)
+	var fails atomic.Bool
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "read" && fails.Load() {
+			return syscall.EIO
+		}
+		return nil
+	})
+	fails.Store(true)
+	tier.SetPolicy(Policy{CompactUnder: 6, MaxFrag: 2})
+	for range 9 { // more often than pages are
+		compactAll(tier)
+	}
+	fails.Store(false)
+	compactAll(tier)
+	if s := tier.Stats(); s.CompactRescues != 0 || tier.Debt().Pages != 2 {
+		t.Errorf("at once: %+v, %+v", s, tier.Debt())
+	}
+	for range retryTicks {
+		tier.Tick()
+	}
+	for range 3 {
+		compactAll(tier)
+	}
+	if s := tier.Stats(); s.CompactRescues < 12 {
+		t.Errorf("later: %+v", s)
+	}
+	if n := kept(t, tier, o, value); n != 0 {
+		t.Errorf("%d cannot be read", n)
+	}
+}
+
+// compactAll has the compactor do a page, beside the tier's own.
+func compactAll(tier *Tier) {
+	(&compaction{t: tier}).next()
+	tier.settled()
+	for tier.busy() {
+		tier.settled()
+	}
+}
+
+// What a page has that cannot be read is given up at last, and that is told. What can be
+// read is moved.
+func TestCompactionGivesUp(t *testing.T) {
+	disk, o := diotest.New(), newOwner()
+	var told, files atomic.Int64
+	const page = 2 << 20
+	tier := open(t, disk, 6, func(c *Config) {
+		c.Owner, c.PageSize, c.Files[0].Size = o, page, 6*page
+		c.Lost = func(file string, values int64, err error) {
+			told.Add(values)
+			if file == "tier" && errors.Is(err, syscall.EIO) {
+				files.Add(1)
+			}
+		}
+	})
+	value := text(5000, 1)
+	const count = page/testBuffer*3 + 1 // three values a buffer, and one that closes the page
+	for i := range count {
+		key := fmt.Sprintf("key%03d", i)
+		ref := put(t, tier, Default, key, value)
+		o.lock.Lock()
+		o.refs[key] = ref
+		o.lock.Unlock()
+	}
+	tier.Delete(o.refs["key001"], sizeOf("key001", value))
+	o.lock.Lock()
+	delete(o.refs, "key001")
+	o.lock.Unlock()
+	tier.settled()
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "read" && e.Size > scanBytes { // the first half of the page, and no value alone
+			return syscall.EIO
+		}
+		return nil
+	})
+	tier.SetPolicy(Policy{CompactUnder: 6, MaxFrag: 6})
+	for try := range compactTries + 2 {
+		compactAll(tier)
+		if n := told.Load(); try < compactTries-1 && n != 0 {
+			t.Errorf("try %d: %d values were given up", try, n)
+		}
+		for range retryTicks {
+			tier.Tick()
+		}
+	}
+	compactAll(tier)
+	s := tier.Stats()
+	if n := told.Load(); n < count/3 || n > count*2/3 || files.Load() != 1 || s.CompactRescues+n != count-2 {
+		t.Errorf("%d values were given up, told %d times, %+v", n, files.Load(), s)
+	}
+	if d := tier.Debt(); d.Pages != 0 {
+		t.Errorf("what is not compacted is owed: %+v", d)
+	}
+	if n := kept(t, tier, o, value); n != 0 {
+		t.Errorf("%d cannot be read", n)
+	}
+}

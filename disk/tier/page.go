@@ -17,6 +17,31 @@ type page struct {
 	buffers *buffer // that have not been written
 	busy    bool    // the compactor reads it
 	damaged bool    // the compactor could not read all of it, and leaves it alone
+
+	failures uint8  // see failed
+	failedAt uint64 // tick of the last of them
+	tries    uint8  // of the compactor, that the disk failed
+	retryAt  uint64 // tick before which it does not try again
+}
+
+const (
+	// failuresMax is how often reads of a page may fail before a value of it that cannot be
+	// read is given up: a path to a disk comes back within seconds, a bad block never does,
+	// and each read of one may take a disk seconds.
+	failuresMax = 8
+	// failureTicks: failures so close to each other are one, since a disk that fails does
+	// so for all that it was asked. A second.
+	failureTicks = 10
+)
+
+// failed notes that the disk failed to read from the page, and reports whether that may
+// pass.
+func (p *page) failed(tick uint64) (passing bool) {
+	if p.failures == 0 || tick-p.failedAt >= failureTicks {
+		p.failures = min(p.failures+1, failuresMax+1)
+		p.failedAt = tick
+	}
+	return p.failures <= failuresMax
 }
 
 type pageState uint8
@@ -30,13 +55,13 @@ const (
 )
 
 func (t *Tier) openPages() {
-	t.free = len(t.pages)
-	for i := range t.pages {
-		t.pages[i].id = uint32(i)
-	}
 	for i := len(t.pages) - 1; i >= 0; i-- { // the first page is taken first
 		p := &t.pages[i]
-		p.file.free = append(p.file.free, p)
+		p.id = uint32(i)
+		if p.state == pageFree {
+			p.file.free = append(p.file.free, p)
+			t.free++
+		}
 	}
 }
 
@@ -91,7 +116,8 @@ func (t *Tier) takePage(bucket Bucket) *page {
 	if t.version == 0 {
 		t.version++
 	}
-	p.bucket, p.state, p.used, p.taken, p.bytes, p.objects, p.damaged = bucket, pageOpen, 0, 0, 0, 0, false
+	p.bucket, p.state, p.used, p.taken, p.bytes, p.objects = bucket, pageOpen, 0, 0, 0, 0
+	p.damaged, p.failures, p.tries, p.retryAt = false, 0, 0, 0
 	p.version.Store(t.version)
 	t.counts.PageAllocs++
 	t.nudge()

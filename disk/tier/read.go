@@ -26,8 +26,9 @@ type Read struct {
 	Loop int         // 1 + the loop that calls Read; 0, or beyond Config.Loops: workers read
 	Done func(*Read) // on a worker, or the loop: short, usually a post to a loop
 
-	Value []byte // good until Release
-	Err   error  // ErrGone, ErrDamaged or ErrClosed, or the disk's; all mean a miss
+	Value   []byte // good until Release
+	Err     error  // ErrGone, ErrDamaged or ErrClosed, or the disk's; all mean a miss
+	Passing bool   // Err is the disk's and may pass: another read of the value is worth it
 
 	tier   *Tier
 	memory *memory
@@ -62,7 +63,7 @@ type readers struct {
 // Read fetches r.Ref. true: it is done, and Done is not called: the value had not
 // been written yet, or there is none.
 func (t *Tier) Read(r *Read) (done bool) {
-	r.tier, r.Value, r.Err, r.memory = t, nil, nil, nil
+	r.tier, r.Value, r.Err, r.Passing, r.memory = t, nil, nil, false, nil
 	t.lock.Lock()
 	switch {
 	case t.closed:
@@ -209,6 +210,7 @@ func (t *Tier) failRead(r *Read) {
 		t.counts.Damaged++
 	default:
 		t.counts.ReadErrors++
+		r.Passing = t.pages[r.Ref.Page].failed(t.ticks)
 	}
 	t.giveMemory(r.memory)
 	r.memory, r.Value = nil, nil

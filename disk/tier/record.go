@@ -9,9 +9,6 @@ import (
 // in the page. The zero Ref names none.
 type Ref struct{ Page, Version, Offset uint32 }
 
-// RefSize is the size of a Ref in bytes, wherever an owner keeps it.
-const RefSize = 12
-
 const (
 	recordHead = 4 + 4 + 2 + 2
 	recordStep = 8 // records begin at multiples of it

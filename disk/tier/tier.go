@@ -42,9 +42,19 @@ type Config struct {
 	Policy     Policy
 	Owner      Owner // of the values; nil: pages are not compacted
 
+	// Keeps has the files have room for what CloseKeeping writes. Kept is what it returned
+	// for these files. Of a file that is not as it was then, the values are gone; without
+	// Kept, of all.
+	Keeps bool
+	Kept  string
+
 	// Fault is told once for each file that it takes no more values, and why. It is
 	// called on a worker. May be nil.
 	Fault func(file string, err error)
+	// Lost is told how many values of a page cannot be read, and are given up: they stay
+	// until the page's room is needed, and their reads fail. It is called by the
+	// compaction's goroutine. May be nil.
+	Lost func(file string, values int64, err error)
 }
 
 // A File is one place for pages.
@@ -95,6 +105,7 @@ type Tier struct {
 	spare    *buffer // free ones
 	buffers  int     // that were made
 	recycled uint64  // how often one became free again
+	ticks    uint64  // how often Tick was called
 	reader   readers
 	counts   Stats
 }
@@ -104,6 +115,9 @@ type file struct {
 	File
 	handle dio.File
 	held   io.Closer
+	first  int  // page
+	count  int  // of pages
+	kept   bool // it had what Config.Kept names
 	failed bool // takes no more values
 	free   []*page
 }
@@ -120,7 +134,8 @@ type Stats struct {
 	FilesFailed                                       int64
 }
 
-// Open makes the files, whatever was in them, and starts the workers.
+// Open makes the files, whatever was in them but for what Config.Kept names, and starts
+// the workers.
 func Open(c Config) (*Tier, error) {
 	if c.BufferSize <= 0 || c.PageSize < c.BufferSize || (c.PageSize|c.BufferSize)&(dio.BlockSize-1) != 0 || c.PageSize > 1<<31 {
 		return nil, ErrSizes
@@ -138,6 +153,9 @@ func Open(c Config) (*Tier, error) {
 		if len(t.pages) > 0 {
 			err = ErrTooManyPages
 		}
+		return nil, errors.Join(err, t.closeFiles())
+	}
+	if err := t.restore(); err != nil {
 		return nil, errors.Join(err, t.closeFiles())
 	}
 	t.openPages()
@@ -165,7 +183,12 @@ func (t *Tier) openFile(c *File) (err error) {
 	if f.handle, err = c.FS.Open(c.Name, dio.Create|dio.Direct); err != nil {
 		return err
 	}
-	if err = f.handle.Allocate(0, n*int64(t.config.PageSize)); err != nil {
+	f.first, f.count = len(t.pages), int(min(n, pagesMax))
+	size := n * int64(t.config.PageSize)
+	if t.config.Keeps {
+		size += int64(keptSize(f.count))
+	}
+	if err = f.handle.Allocate(0, size); err != nil {
 		return err
 	}
 	for i := range min(n, pagesMax) {
@@ -181,7 +204,14 @@ func (t *Tier) Loop(loop int) *dio.Queue { return t.loops[loop] }
 // Close ends the workers. Reads and writes that are on their way are done first; no
 // other call may come any more, nor after it; no loop runs.
 func (t *Tier) Close() error {
-	var err error
+	err := t.shut()
+	t.reads.Close()
+	t.writes.Close()
+	return errors.Join(err, t.closeFiles())
+}
+
+// shut has the tier take nothing more, waits for reads, and ends compaction.
+func (t *Tier) shut() (err error) {
 	for _, q := range t.loops {
 		err = errors.Join(err, q.Close())
 	}
@@ -195,9 +225,7 @@ func (t *Tier) Close() error {
 	t.lock.Unlock()
 	t.nudge()
 	t.ended.Wait()
-	t.reads.Close()
-	t.writes.Close()
-	return errors.Join(err, t.closeFiles())
+	return err
 }
 
 func (t *Tier) closeFiles() (err error) {
@@ -217,8 +245,14 @@ func (t *Tier) SetPolicy(p Policy) {
 	t.nudge()
 }
 
-// Tick has the compactor do a page, if one is worth it: call it now and then.
-func (t *Tier) Tick() { t.nudge() }
+// Tick has the compactor do a page, if one is worth it. It is the tier's clock: call it
+// ten times a second.
+func (t *Tier) Tick() {
+	t.lock.Lock()
+	t.ticks++
+	t.lock.Unlock()
+	t.nudge()
+}
 
 // nudge has the compactor look whether there is something to do.
 func (t *Tier) nudge() {
@@ -226,18 +260,6 @@ func (t *Tier) nudge() {
 	case t.wake <- struct{}{}:
 	default:
 	}
-}
-
-// PageSize is the size of a page in bytes.
-func (t *Tier) PageSize() int { return t.config.PageSize }
-
-// MaxRecord is the longest RecordSize that Append takes.
-func (t *Tier) MaxRecord() int { return t.config.BufferSize }
-
-// MemoryMax is how many bytes write buffers and read buffers that wait for use may
-// have; what was read and not released comes on top.
-func (t *Tier) MemoryMax() int64 {
-	return int64(t.buffersMax())*int64(t.config.BufferSize) + readBytesMax + keptBytesMax + 2*int64(t.config.BufferSize)
 }
 
 func (t *Tier) buffersMax() int { return int(BucketCount) + buffersSpare }

@@ -72,6 +72,9 @@ func (w *worker) fetch(hk *slab.Key, g *fetch) (p progress, ok bool) {
 		w.unread = w.lineLen
 		return awaiting, true
 	case missed:
+		if it, found := l.Find(w.now); found == slab.Hit && f.Vivify {
+			l.Lose(it) // it is made anew
+		}
 		return w.fetchMiss(hk, g, &l)
 	}
 	v := w.viewOf(&l, it)

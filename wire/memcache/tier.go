@@ -189,7 +189,8 @@ func tierSize(it slab.Item) int {
 }
 
 // fetched is the value of a locked item that is in the tier. awaited: it is on its
-// way, and the request is to be run again; missed: it is gone, and the item with it.
+// way, and the request is to be run again; missed: it is gone, and the item with it, or
+// the disk failed in a way that may pass: then the item stays.
 // The fetch that is returned is the caller's to finish.
 func (w *worker) fetched(l *slab.Locked, it slab.Item) (*fetching, keyFate) {
 	x := w.fetches()
@@ -209,14 +210,16 @@ func (w *worker) fetched(l *slab.Locked, it slab.Item) (*fetching, keyFate) {
 			w.count(getExtstore)
 			return f, hit
 		}
-		err := f.read.Err
+		err, passing := f.read.Err, f.read.Passing
 		stale := f.read.Ref != tier.Ref(it.TierRef())
 		w.forget(f)
 		if stale { // it was moved meanwhile
 			continue
 		}
 		w.lost(err)
-		l.Lose(it)
+		if !passing {
+			l.Lose(it)
+		}
 		return nil, missed
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/pandabeardb/panda/disk/dio/diotest"
@@ -326,6 +328,44 @@ func TestFlashMisses(t *testing.T) {
 		}
 	}
 	p.want("get a b c\r\n", "END\r\n")
+}
+
+// An error of the disk that passes costs a miss, and no value; one that stays does.
+func TestFlashErrorPasses(t *testing.T) {
+	r := newTierRig(t, nil)
+	p := r.dial()
+	p.want(fmt.Sprintf("set a 0 0 300\r\n%s\r\nset b 0 0 300\r\n%s\r\n", filled('a', 300), filled('b', 300)), "STORED\r\nSTORED\r\n")
+	r.out(p)
+	var fails atomic.Bool
+	r.disk.Before(func(e diotest.Event) error {
+		if e.Call == "read" && fails.Load() {
+			return syscall.EIO
+		}
+		return nil
+	})
+	value := "VALUE a 0 300\r\n" + filled('a', 300) + "\r\nEND\r\n"
+	for range 3 {
+		fails.Store(true)
+		if got := p.ask("get a x\r\nmg a v\r\ngat 0 a\r\n", r.woken); got != "END\r\nEN\r\nEND\r\n" {
+			t.Errorf("while the disk fails: %q", got)
+		}
+		fails.Store(false)
+		if got := p.ask("get a\r\n", r.woken); got != value {
+			t.Errorf("behind that: %.60q", got)
+		}
+	}
+	fails.Store(true)
+	if got := p.ask("mg b v N100\r\nmg b v\r\n", r.woken); got != "VA 0 W\r\n\r\nVA 0 Z\r\n\r\n" {
+		t.Errorf("made anew: %q", got)
+	}
+	for range 20 { // seconds
+		p.ask("get a\r\n", r.woken)
+		for range 10 {
+			r.tier.Tick()
+		}
+	}
+	fails.Store(false)
+	p.want("get a\r\n", "END\r\n")
 }
 
 // A connection that ends while it waits leaves nothing behind, nor does one whose
