@@ -77,9 +77,6 @@ func (k *Keyspace) raiseBase() {
 	if top := slices.Max(k.store.Sequences()); top >= m.base+sequencesAhead/2 {
 		m.base = top
 	}
-	if m == k.manifest {
-		return
-	}
 	if err := k.writeFolder(m); err == nil {
 		return
 	} else if s := &k.snapshots; time.Since(s.baseSaidAt) >= sayFullEvery {
@@ -88,8 +85,11 @@ func (k *Keyspace) raiseBase() {
 	}
 }
 
-// writeFolder keeps what the next start needs to know.
+// writeFolder keeps what the next start needs to know, unless that is what the file says.
 func (k *Keyspace) writeFolder(m manifest) error {
+	if m == k.manifest {
+		return nil
+	}
 	text := fmt.Appendf(nil, folderText, folderVersion, m.base, m.segment)
 	f, err := k.disk.Open(temporaryName, dio.Create)
 	if err != nil {

@@ -54,7 +54,8 @@ type snapshots struct {
 	baseSaidAt time.Time // when it was said that the folder's base could not be written
 }
 
-func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
+// openSnapshots takes one, if the log does not have what the store has.
+func (k *Keyspace) openSnapshots() error {
 	s := &k.snapshots
 	s.asked, s.stop, s.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	s.changed = k.changes()
@@ -75,7 +76,6 @@ func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
 			return err
 		}
 	}
-	go k.runSnapshots()
 	return nil
 }
 
