@@ -15,8 +15,9 @@
 //
 // # Goroutines
 //
-// The writer closes epochs, writes and syncs them; the snapshots' takes snapshots.
-// Close ends both. Open has some of its own, which end with it.
+// The writer closes epochs, writes and syncs them; the snapshots' takes snapshots; the
+// watch's keeps KEYSPACE, and looks how full the disk is. Close ends all three. Open has
+// some of its own, which end with it.
 //
 // # How an effect becomes durable
 //

@@ -152,7 +152,7 @@ func (k *Keyspace) olderBytes() (sum int64) {
 	return sum
 }
 
-// diskSpace is what is known of the disk's room. Times are the snapshots' goroutine's.
+// diskSpace is what is known of the disk's room. What is no atomic is the watch's.
 type diskSpace struct {
 	free, total atomic.Int64
 	low         atomic.Bool

@@ -145,7 +145,11 @@ type Keyspace struct {
 	recovery  Recovery
 	ahead     uint64 // how far sequences jump at this start
 	unkept    bool   // the store has more than the folder, at a start, and behind Close
-	manifest         // what the folder's file says; its base is of this start and no other; the snapshots'
+
+	watching     sync.WaitGroup
+	folderMu     sync.Mutex // of manifest, while others use the keyspace
+	manifest                // what the folder's file says; its base is of this start and no other
+	folderSaidAt time.Time  // raiseBase's: when it was said that the file could not be written
 }
 
 // Open recovers what the folder has into a store that is empty, and goes on from
@@ -226,6 +230,7 @@ func (k *Keyspace) open() error {
 		return errors.Join(err, k.closeLog())
 	}
 	go k.runSnapshots()
+	k.watching.Go(k.watch)
 	return nil
 }
 

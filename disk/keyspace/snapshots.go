@@ -23,8 +23,8 @@ const (
 	// until an effect removes it, and before that a loop whose clock is behind may touch it.
 	everMS = 0
 
-	// watchEvery is how often is looked whether a snapshot is due.
-	watchEvery = time.Second
+	// dueEvery is how often is looked whether a snapshot is due.
+	dueEvery = time.Second
 )
 
 // snapshots take them: one goroutine, for the asked and the due ones.
@@ -50,8 +50,6 @@ type snapshots struct {
 	logBytes  int64  // written to the log when it was taken
 	changed   uint64 // changes when it was taken
 	hasOldLog bool   // of ModeLog, which the first of ModeSnapshot replaces
-
-	baseSaidAt time.Time // when it was said that the folder's base could not be written
 }
 
 // openSnapshots takes one, if the log does not have what the store has.
@@ -107,11 +105,9 @@ func (k *Keyspace) changes() uint64 {
 func (k *Keyspace) runSnapshots() {
 	s := &k.snapshots
 	defer s.end()
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(dueEvery)
 	defer tick.Stop()
 	for {
-		k.watchSpace()
-		k.raiseBase()
 		select {
 		case <-s.asked:
 			s.mu.Lock()
@@ -208,7 +204,6 @@ func (k *Keyspace) snapshot() error {
 func (k *Keyspace) rest(d time.Duration) bool {
 	select {
 	case <-time.After(d):
-		k.watchSpace()
 		return true
 	case <-k.snapshots.stop:
 		return false
@@ -275,7 +270,7 @@ func (k *Keyspace) forget(begin effectlog.Epoch) error {
 	if !k.snapshots.hasOldLog {
 		return nil
 	}
-	if err := k.writeFolder(manifest{k.base, 0}); err != nil { // no segment is missing then
+	if err := k.changeFolder(func(m *manifest) { m.segment = 0 }); err != nil { // no segment is missing then
 		return err
 	}
 	infos, err := k.disk.List(".")
@@ -288,11 +283,12 @@ func (k *Keyspace) forget(begin effectlog.Epoch) error {
 	return err
 }
 
-// closeSnapshots ends the goroutine. Where there is no log, the last snapshot is
-// taken now.
+// closeSnapshots ends the goroutine, and the watch's. Where there is no log, the last
+// snapshot is taken now.
 func (k *Keyspace) closeSnapshots() error {
 	close(k.snapshots.stop)
 	<-k.snapshots.done
+	k.watching.Wait()
 	if k.logs() || k.changes() == k.snapshots.changed {
 		return nil
 	}
