@@ -97,13 +97,11 @@ func (k *Keyspace) reserve() error {
 		return err
 	}
 	return k.onWriter(func() error {
-		bytes := int64(0)
-		for i := range k.chunks {
-			for _, piece := range k.chunks[i].Pieces {
-				bytes += int64(len(piece))
-			}
+		waits := k.chunks
+		if k.given { // it is in the log's memory
+			waits = nil
 		}
-		return fullError(k.log.Spare(bytes))
+		return fullError(k.log.Spare(waits))
 	})
 }
 
