@@ -236,17 +236,7 @@ func TestSnapshotMakesRoomForLargeEpoch(t *testing.T) {
 		disk := diotest.New()
 		c := testConfig(disk, ModeLog, FsyncAlways)
 		r := open(t, c)
-		for i := range 30 {
-			r.set(0, fmt.Sprint(i), make([]byte, 60_000), slab.Spec{})
-		}
-		for range 2 { // the older one has more than the next will have
-			if err := r.k.Snapshot(); err != nil {
-				t.Fatal(err)
-			}
-			for i := range 10 {
-				r.remove(0, fmt.Sprint(20+i))
-			}
-		}
+		largeAndSmallSnapshot(t, r)
 		err := r.k.onWriter(func() error {
 			disk.SetSpace(used(t, disk) + c.SegmentBytes + 1000) // for one more segment, which begins
 			for i := range 8 {
@@ -274,4 +264,34 @@ func TestSnapshotMakesRoomForLargeEpoch(t *testing.T) {
 		disk.SetSpace(0)
 		r.close()
 	})
+}
+
+// largeAndSmallSnapshot leaves a snapshot of 30 keys, and a newer one of 20 of them.
+func largeAndSmallSnapshot(t *testing.T, r *rig) {
+	t.Helper()
+	for i := range 30 {
+		r.set(0, fmt.Sprint(i), make([]byte, 60_000), slab.Spec{})
+	}
+	for range 2 {
+		if err := r.k.Snapshot(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10 {
+			r.remove(0, fmt.Sprint(20+i))
+		}
+	}
+}
+
+// TestSnapshotOfAStop: where there is no log, a stop has the room of the snapshot before the
+// newest, too.
+func TestSnapshotOfAStop(t *testing.T) {
+	disk := diotest.New()
+	c := testConfig(disk, ModeSnapshot, FsyncNo)
+	r := open(t, c)
+	largeAndSmallSnapshot(t, r)
+	r.set(0, "later", []byte("x"), slab.Spec{})
+	disk.SetSpace(used(t, disk) + 1000)
+	want := r.tokens()
+	r.close()
+	sameContents(t, tokensOf(t, c), want)
 }

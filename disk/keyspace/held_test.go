@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pandabeardb/panda/disk/dio/diotest"
+	"github.com/pandabeardb/panda/disk/snapshot"
 	"github.com/pandabeardb/panda/internal/invariant"
 	"github.com/pandabeardb/panda/slab"
 )
@@ -188,4 +189,68 @@ func unkeptRig(t *testing.T, c Config) *rig {
 	}
 	disk.SetSpace(0)
 	return r
+}
+
+// TestHeldStartOnFullDisk: a start that has to take a snapshot has the room of the one before
+// the newest, but not where the newest is damaged.
+func TestHeldStartOnFullDisk(t *testing.T) {
+	for _, mode := range []Mode{ModeLog, ModeSnapshot} {
+		for _, damaged := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) { testHeldStartOnFullDisk(t, mode, damaged) })
+		}
+	}
+}
+
+func testHeldStartOnFullDisk(t *testing.T, mode Mode, damaged bool) {
+	disk := diotest.New()
+	c := testConfig(disk, mode, FsyncEverySecond)
+	r := open(t, c)
+	largeAndSmallSnapshot(t, r)
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "write" {
+			return syscall.EIO // and the snapshot before the newest stays
+		}
+		return nil
+	})
+	r.set(0, "unkept", make([]byte, 70_000), slab.Spec{})
+	if err := r.k.Close(); err == nil {
+		t.Error("closed")
+	}
+	disk.Before(nil)
+	want := r.contents()
+	c.Held = r.k.Mark()
+	if damaged {
+		damageNewestSnapshot(t, disk)
+		c.Salvage = func(error) {}
+	}
+	disk.SetSpace(used(t, disk) + 64<<10 + 1000) // for a segment, and the folder's file
+	if damaged {
+		if _, err := Open(c, r.store); !errors.Is(err, ErrFull) {
+			t.Errorf("mode %d, damaged: %v", mode, err)
+		}
+		disk.SetSpace(0)
+	}
+	r.reopen(c)
+	sameContents(t, r.contents(), want)
+	crashedHas(t, c, want)
+	disk.SetSpace(0)
+	r.close()
+}
+
+func damageNewestSnapshot(t *testing.T, disk *diotest.FS) {
+	t.Helper()
+	name, _, _, err := snapshot.Newest(disk, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := disk.Open(name, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte("damage"), 100)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }

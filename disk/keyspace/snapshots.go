@@ -70,11 +70,27 @@ func (k *Keyspace) openSnapshots() error {
 		// there again, and a delete that found nothing would be undone. Nor is what was
 		// salvaged to be salvaged anew at each start, or what the last stop could not
 		// write to be lost behind what comes now.
-		if err := k.take(func(time.Duration) bool { return true }); err != nil {
-			return err
+		if k.ahead == sequencesSalvaged { // the newest may be what is damaged
+			return k.take(atOnce)
 		}
+		return k.takeTight()
 	}
 	return nil
+}
+
+// atOnce is no rest.
+func atOnce(time.Duration) bool { return true }
+
+// takeTight takes a snapshot that nothing can wait for: on a disk that is full it takes the
+// place of the one before the newest.
+func (k *Keyspace) takeTight() error {
+	err := k.take(atOnce)
+	if errors.Is(err, ErrFull) {
+		if err = snapshot.RemoveOlder(k.disk, "."); err == nil {
+			err = k.take(atOnce)
+		}
+	}
+	return err
 }
 
 // remember takes what there is to know of the newest snapshot from its file.
@@ -292,7 +308,7 @@ func (k *Keyspace) closeSnapshots() error {
 	if k.logs() || k.changes() == k.snapshots.changed {
 		return nil
 	}
-	return k.take(func(time.Duration) bool { return true })
+	return k.takeTight()
 }
 
 // walk is a snapshot on its way.
