@@ -10,7 +10,7 @@
 // # Types
 //
 //   - Keyspace: the whole. Open recovers; Close makes all durable.
-//   - Loop: a loop's side: Observe, EndTurn, EndBatch, Full.
+//   - Loop: a loop's side: BeginTurn, Observe, EndTurn, EndBatch, Full.
 //   - Mode, Fsync: what is promised. Recovery: what Open found.
 //
 // # Goroutines

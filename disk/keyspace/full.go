@@ -37,7 +37,8 @@ const (
 	spaceSegments = 4
 )
 
-// fullDisk is how the writer waits for room. Its fields are the writer's.
+// fullDisk is how the writer waits for room. Its fields are the writer's, who may be asked
+// for held and times; reserved is of whoever takes a snapshot.
 type fullDisk struct {
 	held     atomic.Bool // an epoch waits
 	reserved atomic.Bool // what room there is is a snapshot's
