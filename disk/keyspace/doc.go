@@ -16,8 +16,7 @@
 // # Goroutines
 //
 // The writer closes epochs, writes and syncs them; the snapshots' takes snapshots; the
-// watch's keeps KEYSPACE, and looks how full the disk is. Close ends all three. Open has
-// some of its own, which end with it.
+// watch's keeps KEYSPACE, and looks how full the disk is. Close ends them, Open its own.
 //
 // # How an effect becomes durable
 //
