@@ -162,7 +162,8 @@ func (s *spare) create() {
 	}
 }
 
-// allocate takes room on the disk: what is wanted, or about a half of what there is.
+// allocate takes room on the disk: what is wanted, or a quarter to a half of what there is;
+// of less than four times what is enough it may take all.
 func (s *spare) allocate() error {
 	half := func(size int64) int64 { return size / 2 &^ (dio.BlockSize - 1) }
 	size := s.size

@@ -210,32 +210,3 @@ func TestSmallDisk(t *testing.T) {
 		}
 	}
 }
-
-// TestSpare: the next segment can be made before the disk has no room for it.
-func TestSpare(t *testing.T) {
-	disk := diotest.New()
-	w := start(t, disk, &Tail{})
-	epoch := Epoch(1)
-	writeSmall(t, w, &epoch, func() bool { return w.spare == nil })
-	disk.SetSpace(1)
-	w.spare.ready.Store(false) // it could not be made
-	must(t, w.spare.discard())
-	if err := w.Spare(1); !errors.Is(err, ErrFull) {
-		t.Errorf("without room: %v", err)
-	}
-	disk.SetSpace(0)
-	const bytes = 3 * segmentBytesMin
-	must(t, w.Spare(bytes))
-	size := w.spare.made
-	must(t, w.Spare(2*bytes)) // it is there already
-	if size < bytes || w.spare.made != size {
-		t.Errorf("%d bytes, then %d", size, w.spare.made)
-	}
-	disk.SetSpace(1)
-	writeSmall(t, w, &epoch, func() bool { return w.size != size })
-	disk.SetSpace(0)
-	must(t, w.Close())
-	if tail, err := Read(disk, ".", ReadOptions{}, wholeRecords); err != nil || tail.Epoch != epoch-1 {
-		t.Errorf("%+v, %v", tail, err)
-	}
-}

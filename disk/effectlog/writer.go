@@ -145,17 +145,32 @@ func (w *Writer) stageLen() int {
 // has no room for more: for who makes room behind it.
 func (w *Writer) Squeeze(on bool) { w.tight = on }
 
-// Spare makes the next segment now, of room for a number of bytes, unless it is there
-// already: for who is about to use the room that the disk has.
-func (w *Writer) Spare(bytes int64) error {
+// Spare sees to it now that there is room for what waits in memory and, behind it, for an
+// epoch of these chunks: where the segment is, or in the next one, which is no larger than
+// need be. It is for who is about to use the room that the disk has. ErrFull: there is none.
+func (w *Writer) Spare(chunks []Chunk) error {
 	if w.failed != nil {
 		return errors.Join(ErrFailed, w.failed)
 	}
-	w.keeper.wait()
-	if w.spare != nil && w.spare.ready.Load() {
-		return nil
+	need := w.need(chunks)
+	if w.pending.size > 0 {
+		need += padded(int64(w.pending.size))
+		if len(chunks) > 0 { // else the segment may end between both
+			need += int64(w.stageLen())
+		}
 	}
-	size := max(padded(bytes)+w.reserve(), segmentBytesMin)
+	if !w.ended && (w.offset == dio.BlockSize || w.size-w.offset >= need) {
+		return w.fail(w.grow(need))
+	}
+	w.keeper.wait()
+	size := max(need+dio.BlockSize, segmentBytesMin)
+	if s := w.spare; s != nil && s.ready.Load() && s.made >= size {
+		return nil
+	} else if s != nil {
+		if err := s.discard(); err != nil {
+			return w.fail(err)
+		}
+	}
 	w.spare = newSpare(w.keeper, w.segment.serial+1, w.last+1, size, size)
 	w.spare.create()
 	w.spare.finish()
@@ -393,13 +408,7 @@ func (w *Writer) wrote(n int64) {
 // frames of its own, all in one segment, so that a part of it can only stand at the log's
 // end.
 func (w *Writer) writeLarge(epoch Epoch, chunks []Chunk) error {
-	need := w.reserve()
-	for rest := chunks; len(rest) > 0; {
-		n, size, _ := w.pack(rest)
-		need += padded(size)
-		rest = rest[n:]
-	}
-	if err := w.room(need); err != nil {
+	if err := w.room(w.need(chunks)); err != nil {
 		return err
 	}
 	for first := w.last + 1; len(chunks) > 0; {
@@ -435,14 +444,35 @@ func (w *Writer) room(need int64) error {
 			return err
 		}
 	}
-	if w.size-w.offset >= need {
+	return w.grow(need)
+}
+
+// grow makes the segment longer, unless need bytes are free in it.
+func (w *Writer) grow(need int64) error {
+	size := w.offset + need
+	if w.size >= size {
 		return nil
 	}
-	if err := w.file.Allocate(0, w.offset+need); err != nil {
+	if err := w.file.Allocate(0, size); err != nil {
+		if back := w.file.Truncate(w.size); back != nil { // of what it may have got
+			return errors.Join(err, back)
+		}
 		return checkFull(err)
 	}
-	w.size = w.offset + need
+	w.size = size
 	return nil
+}
+
+// need is what an epoch of these chunks takes in frames of its own, and what must be free
+// behind them.
+func (w *Writer) need(chunks []Chunk) int64 {
+	need := w.reserve()
+	for len(chunks) > 0 {
+		n, size, _ := w.pack(chunks)
+		need += padded(size)
+		chunks = chunks[n:]
+	}
+	return need
 }
 
 // pack is how many of the chunks go into one frame.

@@ -10,13 +10,13 @@
 // # Types
 //
 //   - Keyspace: the whole. Open recovers; Close makes all durable.
-//   - Loop: a loop's side: Observe, EndTurn, EndBatch, Full.
+//   - Loop: a loop's side: BeginTurn, Observe, EndTurn, EndBatch, Full.
 //   - Mode, Fsync: what is promised. Recovery: what Open found.
 //
 // # Goroutines
 //
-// The writer closes epochs, writes and syncs them; the snapshots' takes snapshots.
-// Close ends both. Open has some of its own, which end with it.
+// The writer closes epochs, writes and syncs them; the snapshots' takes snapshots; the
+// watch's keeps KEYSPACE, and looks how full the disk is. Close ends them, Open its own.
 //
 // # How an effect becomes durable
 //

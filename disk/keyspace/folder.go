@@ -67,29 +67,58 @@ func (k *Keyspace) checkEnd(tail *effectlog.Tail) error {
 	return err
 }
 
+// watchEvery is how often is looked at what the folder's file is to say: in a second a
+// slot does not have sequencesAhead/2 effects, 8 million, by far.
+const watchEvery = time.Second
+
+// watch is the goroutine that keeps the folder's file, and looks how full the disk is. It
+// waits for nothing else: a snapshot may wait for the disk for minutes.
+func (k *Keyspace) watch() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		k.watchSpace()
+		k.raiseBase()
+		select {
+		case <-tick.C:
+		case <-k.snapshots.stop:
+			return
+		}
+	}
+}
+
 // raiseBase keeps the folder's base so high that sequencesAhead leads above all sequences
 // that were given out: a crash may take back those since the last snapshot, or what no
-// sync was behind. It is called every watchEvery, in which a slot has no such number. It
-// also keeps up to which segment the log goes.
+// sync was behind. It also keeps up to which segment the log goes.
 func (k *Keyspace) raiseBase() {
-	m := k.manifest
-	m.segment = max(m.segment, k.figures.begun.Load())
-	if top := slices.Max(k.store.Sequences()); top >= m.base+sequencesAhead/2 {
-		m.base = top
-	}
-	if m == k.manifest {
-		return
-	}
-	if err := k.writeFolder(m); err == nil {
-		return
-	} else if s := &k.snapshots; time.Since(s.baseSaidAt) >= sayFullEvery {
-		s.baseSaidAt = time.Now()
+	top, begun := slices.Max(k.store.Sequences()), k.figures.begun.Load()
+	err := k.changeFolder(func(m *manifest) {
+		m.segment = max(m.segment, begun)
+		if top >= m.base+sequencesAhead/2 {
+			m.base = top
+		}
+	})
+	if err != nil && time.Since(k.folderSaidAt) >= sayFullEvery {
+		k.folderSaidAt = time.Now()
 		k.note("the folder's base of tokens, or the number of the log's last segment, could not be written", err)
 	}
 }
 
-// writeFolder keeps what the next start needs to know.
+// changeFolder has the folder's file say what change makes of it.
+func (k *Keyspace) changeFolder(change func(*manifest)) error {
+	k.folderMu.Lock()
+	defer k.folderMu.Unlock()
+	m := k.manifest
+	change(&m)
+	return k.writeFolder(m)
+}
+
+// writeFolder keeps what the next start needs to know, unless that is what the file says.
+// Open calls it, and changeFolder.
 func (k *Keyspace) writeFolder(m manifest) error {
+	if m == k.manifest {
+		return nil
+	}
 	text := fmt.Appendf(nil, folderText, folderVersion, m.base, m.segment)
 	f, err := k.disk.Open(temporaryName, dio.Create)
 	if err != nil {

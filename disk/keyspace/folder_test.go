@@ -57,6 +57,45 @@ func TestMissingLastSegment(t *testing.T) {
 	}
 }
 
+// TestMissingWithinASnapshot: also one that the process was killed with while a snapshot
+// waited for the disk, however long.
+func TestMissingWithinASnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := diotest.New()
+		c := testConfig(disk, ModeLog, FsyncAlways)
+		r := open(t, c)
+		goOn := stallSnapshots(disk)
+		if _, err := r.k.StartSnapshot(); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 100 {
+			r.set(0, fmt.Sprint(i), make([]byte, 2000), slab.Spec{})
+			pass(writeEvery)
+		}
+		pass(3 * watchEvery)
+		crashed := disk.Crash(kept())
+		if names := logFiles(t, crashed); len(names) < 4 {
+			t.Errorf("files %v", names)
+		} else {
+			testMissing(t, c, crashed, names)
+		}
+		goOn()
+		r.close()
+	})
+}
+
+// stallSnapshots has writes of snapshots wait until goOn is called.
+func stallSnapshots(disk *diotest.FS) (goOn func()) {
+	open := make(chan struct{})
+	disk.Before(func(e diotest.Event) error {
+		if e.Call == "write" && strings.Contains(e.Name, ".snapshot") {
+			<-open
+		}
+		return nil
+	})
+	return func() { close(open) }
+}
+
 func testMissing(t *testing.T, c Config, disk *diotest.FS, names []string) {
 	for gone := range names {
 		c.Disk = disk.Crash(kept())

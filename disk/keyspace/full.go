@@ -37,7 +37,8 @@ const (
 	spaceSegments = 4
 )
 
-// fullDisk is how the writer waits for room. Its fields are the writer's.
+// fullDisk is how the writer waits for room. Its fields are the writer's, who may be asked
+// for held and times; reserved is of whoever takes a snapshot.
 type fullDisk struct {
 	held     atomic.Bool // an epoch waits
 	reserved atomic.Bool // what room there is is a snapshot's
@@ -97,13 +98,11 @@ func (k *Keyspace) reserve() error {
 		return err
 	}
 	return k.onWriter(func() error {
-		bytes := int64(0)
-		for i := range k.chunks {
-			for _, piece := range k.chunks[i].Pieces {
-				bytes += int64(len(piece))
-			}
+		waits := k.chunks
+		if k.given { // it is in the log's memory
+			waits = nil
 		}
-		return fullError(k.log.Spare(bytes))
+		return fullError(k.log.Spare(waits))
 	})
 }
 
@@ -152,7 +151,7 @@ func (k *Keyspace) olderBytes() (sum int64) {
 	return sum
 }
 
-// diskSpace is what is known of the disk's room. Times are the snapshots' goroutine's.
+// diskSpace is what is known of the disk's room. What is no atomic is the watch's.
 type diskSpace struct {
 	free, total atomic.Int64
 	low         atomic.Bool

@@ -334,39 +334,3 @@ func (r *rig) tryset(loop int, key string, value []byte) bool {
 	l.Unlock()
 	return cas != 0
 }
-
-// TestHeldAfterAFullStop: what a stop on a full disk could not write, and memory has, is in
-// the folder before anything comes behind it.
-func TestHeldAfterAFullStop(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		disk := diotest.New()
-		c := testConfig(disk, ModeLog, FsyncEverySecond)
-		r := open(t, c)
-		disk.SetSpace(used(t, disk) + 1000)
-		for i := 0; !r.k.full.held.Load() && i < 1000; i++ {
-			r.set(i&1, fmt.Sprintf("key-%d", i), make([]byte, 1000), slab.Spec{})
-			r.k.Loop(i & 1).EndTurn()
-			pass(25 * time.Millisecond)
-		}
-		if err := r.k.Close(); !errors.Is(err, ErrFull) {
-			t.Fatal(err)
-		}
-		disk.SetSpace(0)
-		again := c
-		again.Held = r.k.Mark()
-		k, err := Open(again, r.store)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.k = k
-		r.set(0, "later", []byte("value"), slab.Spec{})
-		want := r.contents()
-		pass(3 * time.Second) // virtual
-		crashed := c
-		crashed.Disk = disk.Crash(diotest.Tears(1)[0])
-		after := open(t, crashed)
-		sameContents(t, after.contents(), want)
-		after.close()
-		r.close()
-	})
-}

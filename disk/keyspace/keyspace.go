@@ -145,7 +145,11 @@ type Keyspace struct {
 	recovery  Recovery
 	ahead     uint64 // how far sequences jump at this start
 	unkept    bool   // the store has more than the folder, at a start, and behind Close
-	manifest         // what the folder's file says; its base is of this start and no other; the snapshots'
+
+	watching     sync.WaitGroup
+	folderMu     sync.Mutex // of manifest, while others use the keyspace
+	manifest                // what the folder's file says; its base is of this start and no other
+	folderSaidAt time.Time  // raiseBase's: when it was said that the file could not be written
 }
 
 // Open recovers what the folder has into a store that is empty, and goes on from
@@ -203,9 +207,10 @@ func (k *Keyspace) open() error {
 	if err == nil {
 		err = k.checkEnd(tail)
 	}
-	if err == nil {
-		err = k.goOn(tail)
+	if err != nil {
+		return err
 	}
+	base, err := k.goOn(tail)
 	if err != nil {
 		return err
 	}
@@ -217,15 +222,23 @@ func (k *Keyspace) open() error {
 	} else {
 		close(k.done)
 	}
-	if err := k.openSnapshots(tail); err != nil {
+	err = k.openSnapshots()
+	if err == nil {
+		err = k.writeFolder(manifest{base, k.segment})
+	}
+	if err != nil {
 		return errors.Join(err, k.closeLog())
 	}
+	go k.runSnapshots()
+	k.watching.Go(k.watch)
 	return nil
 }
 
 // goOn sees to it that no token is given out twice, and that no segment is missing when
-// one is removed that was only made ready.
-func (k *Keyspace) goOn(tail *effectlog.Tail) error {
+// one is removed that was only made ready. It returns the folder's new base. The folder of
+// a store that was saved gets that last of all: until then the store fits to the folder, and
+// may be all that has what the last stop could not write.
+func (k *Keyspace) goOn(tail *effectlog.Tail) (base uint64, err error) {
 	base, list := k.base, k.store.Sequences()
 	for _, seq := range list {
 		base = max(base, seq)
@@ -235,10 +248,14 @@ func (k *Keyspace) goOn(tail *effectlog.Tail) error {
 		list[i] = base
 	}
 	k.store.RestoreSequences(list, 0)
+	m := manifest{base, k.segment}
 	if tail.Empty() {
-		k.segment = 0
+		m.segment = 0
 	}
-	return k.writeFolder(manifest{base, k.segment})
+	if k.config.Held != "" {
+		m.base = k.base
+	}
+	return base, k.writeFolder(m)
 }
 
 // openLog begins the log's next segment, and has the store tell of its effects.
@@ -282,6 +299,9 @@ func (k *Keyspace) Close() error {
 	err := k.closeSnapshots()
 	err = errors.Join(err, k.closeLog())
 	k.unkept = err != nil
+	if k.logs() {
+		k.raiseBase() // the log has an end now
+	}
 	return errors.Join(err, k.lock.Close())
 }
 
@@ -292,7 +312,6 @@ func (k *Keyspace) closeLog() error {
 	close(k.stop)
 	<-k.done
 	k.publish()
-	k.raiseBase() // the log has an end now
 	return k.Err()
 }
 

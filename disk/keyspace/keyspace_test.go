@@ -378,20 +378,29 @@ func TestFlushAloneIsKept(t *testing.T) {
 	}
 }
 
-// TestManyTokensGoOn: though a crash takes more effects of a slot back than a start skips.
+// TestManyTokensGoOn: though a crash takes more effects of a slot back than a start skips,
+// also while a snapshot waits for the disk.
 func TestManyTokensGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := diotest.New()
 		c := testConfig(disk, ModeSnapshot, FsyncNo)
-		for range 3 {
+		for round := range 4 {
 			c.Disk = disk
 			r := open(t, c)
+			goOn := func() {}
+			if round%2 == 1 {
+				goOn = stallSnapshots(disk)
+				if _, err := r.k.StartSnapshot(); err != nil {
+					t.Fatal(err)
+				}
+			}
 			for range 4 {
 				r.store.RestoreSequences(nil, sequencesAhead/2+1) // as many effects
 				pass(2 * watchEvery)
 			}
 			last := r.set(0, "key", []byte("x"), slab.Spec{})
 			disk = disk.Crash(diotest.Tears(1)[0])
+			goOn()
 			r.close()
 			c.Disk = disk
 			r = open(t, c)

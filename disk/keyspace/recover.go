@@ -136,12 +136,16 @@ func (k *Keyspace) Mark() string {
 // snapshot taken of it, and so has what the folder does not have.
 func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
 	var heldBase, epoch uint64
+	var end effectlog.Epoch // of the newest snapshot: a start that failed may have taken it
 	if _, err := fmt.Sscanf(k.config.Held, markText, &heldBase, &epoch, &k.unkept); err != nil || heldBase != base {
 		return nil, ErrHeld
 	}
 	name, header, found, err := snapshot.Newest(k.disk, ".")
 	if err == nil && found {
-		_, _, err = snapshot.ReadEnds(k.disk, name)
+		var ends *snapshot.Trailer
+		if ends, _, err = snapshot.ReadEnds(k.disk, name); err == nil {
+			end = ends.End
+		}
 	}
 	if IsDamage(err) && !IsVersion(err) && k.config.Salvage != nil {
 		k.salvage(err)
@@ -165,8 +169,8 @@ func (k *Keyspace) resume(base uint64) (*effectlog.Tail, error) {
 		return nil, err
 	}
 	k.recovery.Epoch = effectlog.Epoch(epoch)
-	k.epoch.Store(epoch + 1)
-	k.released.Store(epoch)
+	k.epoch.Store(max(epoch, uint64(tail.Epoch), uint64(end)) + 1)
+	k.released.Store(k.epoch.Load() - 1)
 	return tail, nil
 }
 

@@ -23,8 +23,8 @@ const (
 	// until an effect removes it, and before that a loop whose clock is behind may touch it.
 	everMS = 0
 
-	// watchEvery is how often is looked whether a snapshot is due.
-	watchEvery = time.Second
+	// dueEvery is how often is looked whether a snapshot is due.
+	dueEvery = time.Second
 )
 
 // snapshots take them: one goroutine, for the asked and the due ones.
@@ -50,11 +50,10 @@ type snapshots struct {
 	logBytes  int64  // written to the log when it was taken
 	changed   uint64 // changes when it was taken
 	hasOldLog bool   // of ModeLog, which the first of ModeSnapshot replaces
-
-	baseSaidAt time.Time // when it was said that the folder's base could not be written
 }
 
-func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
+// openSnapshots takes one, if the log does not have what the store has.
+func (k *Keyspace) openSnapshots() error {
 	s := &k.snapshots
 	s.asked, s.stop, s.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	s.changed = k.changes()
@@ -71,12 +70,27 @@ func (k *Keyspace) openSnapshots(tail *effectlog.Tail) error {
 		// there again, and a delete that found nothing would be undone. Nor is what was
 		// salvaged to be salvaged anew at each start, or what the last stop could not
 		// write to be lost behind what comes now.
-		if err := k.take(func(time.Duration) bool { return true }); err != nil {
-			return err
+		if k.ahead == sequencesSalvaged { // the newest may be what is damaged
+			return k.take(atOnce)
+		}
+		return k.takeTight()
+	}
+	return nil
+}
+
+// atOnce is no rest.
+func atOnce(time.Duration) bool { return true }
+
+// takeTight takes a snapshot that nothing can wait for: on a disk that is full it takes the
+// place of the one before the newest.
+func (k *Keyspace) takeTight() error {
+	err := k.take(atOnce)
+	if errors.Is(err, ErrFull) {
+		if err = snapshot.RemoveOlder(k.disk, "."); err == nil {
+			err = k.take(atOnce)
 		}
 	}
-	go k.runSnapshots()
-	return nil
+	return err
 }
 
 // remember takes what there is to know of the newest snapshot from its file.
@@ -107,11 +121,9 @@ func (k *Keyspace) changes() uint64 {
 func (k *Keyspace) runSnapshots() {
 	s := &k.snapshots
 	defer s.end()
-	tick := time.NewTicker(watchEvery)
+	tick := time.NewTicker(dueEvery)
 	defer tick.Stop()
 	for {
-		k.watchSpace()
-		k.raiseBase()
 		select {
 		case <-s.asked:
 			s.mu.Lock()
@@ -208,7 +220,6 @@ func (k *Keyspace) snapshot() error {
 func (k *Keyspace) rest(d time.Duration) bool {
 	select {
 	case <-time.After(d):
-		k.watchSpace()
 		return true
 	case <-k.snapshots.stop:
 		return false
@@ -275,7 +286,7 @@ func (k *Keyspace) forget(begin effectlog.Epoch) error {
 	if !k.snapshots.hasOldLog {
 		return nil
 	}
-	if err := k.writeFolder(manifest{k.base, 0}); err != nil { // no segment is missing then
+	if err := k.changeFolder(func(m *manifest) { m.segment = 0 }); err != nil { // no segment is missing then
 		return err
 	}
 	infos, err := k.disk.List(".")
@@ -288,15 +299,16 @@ func (k *Keyspace) forget(begin effectlog.Epoch) error {
 	return err
 }
 
-// closeSnapshots ends the goroutine. Where there is no log, the last snapshot is
-// taken now.
+// closeSnapshots ends the goroutine, and the watch's. Where there is no log, the last
+// snapshot is taken now.
 func (k *Keyspace) closeSnapshots() error {
 	close(k.snapshots.stop)
 	<-k.snapshots.done
+	k.watching.Wait()
 	if k.logs() || k.changes() == k.snapshots.changed {
 		return nil
 	}
-	return k.take(func(time.Duration) bool { return true })
+	return k.takeTight()
 }
 
 // walk is a snapshot on its way.

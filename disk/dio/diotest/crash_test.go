@@ -212,6 +212,23 @@ func TestFullDisk(t *testing.T) {
 	must(t, second(open(t, disk, "b", dio.New).WriteAt(make([]byte, 1000), 0)))
 }
 
+// What an allocation got of a disk that is full stays the file's, until it is truncated.
+func TestAllocateOnFullDisk(t *testing.T) {
+	disk := diotest.New()
+	disk.SetSpace(10*dio.BlockSize + 1000)
+	f := open(t, disk, "a", dio.New)
+	must(t, f.Allocate(0, 3*dio.BlockSize))
+	wantIs(t, f.Allocate(0, 11*dio.BlockSize), syscall.ENOSPC)
+	if size, err := f.Size(); size != 10*dio.BlockSize || err != nil {
+		t.Errorf("%d bytes, %v", size, err)
+	}
+	if free, _, err := disk.Space(); free != 1000 || err != nil {
+		t.Errorf("%d bytes are free, %v", free, err)
+	}
+	must(t, f.Truncate(3*dio.BlockSize))
+	must(t, second(open(t, disk, "b", dio.New).WriteAt(make([]byte, 7*dio.BlockSize), 0)))
+}
+
 func second(_ int, err error) error { return err }
 
 func must(t *testing.T, err error) {

@@ -35,4 +35,6 @@
 //     apart, in order.
 //  2. A call that Before lets fail has no effect, but for a write, half of whose bytes
 //     are there, and a Sync, see above.
+//  3. On a disk that is full a call has no effect, but for Allocate: the file is as long
+//     as there was room for whole blocks, and the disk has none left.
 package diotest

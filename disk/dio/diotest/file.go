@@ -174,16 +174,18 @@ func (f *file) Allocate(offset, n int64) error {
 	if err == nil && n <= 0 {
 		err = syscall.EINVAL
 	}
-	if err == nil {
-		err = f.fs.room(f.node, offset+n)
-	}
 	if err != nil {
 		return fail("allocate", f.name, err)
 	}
-	if offset+n > int64(len(f.node.data)) {
-		f.node.change(change{size: offset + n})
+	size := offset + n
+	if err = f.fs.room(f.node, size); err != nil { // it keeps what it got, as with ext4
+		size = (int64(len(f.node.data)) + f.fs.space - f.fs.used()) &^ (dio.BlockSize - 1)
+		err = fail("allocate", f.name, err)
 	}
-	return nil
+	if size > int64(len(f.node.data)) {
+		f.node.change(change{size: size})
+	}
+	return err
 }
 
 func (f *file) Sync() error {
