@@ -41,6 +41,7 @@ type Server struct {
 	times   threadTimes
 	log     *tail
 	dir     string // of a unix socket
+	group   *memoryGroup
 }
 
 // Start starts a server and waits until it accepts connections.
@@ -55,7 +56,7 @@ func Start(spec Spec) (*Server, error) {
 		switch {
 		case err == nil:
 			return s, nil
-		case spec.Unix || attempt == portAttempts || errors.Is(err, ErrMissing):
+		case spec.Unix || attempt == portAttempts || errors.Is(err, ErrMissing) || errors.Is(err, ErrNoGroup):
 			return nil, err
 		}
 	}
@@ -90,7 +91,22 @@ func Launch(spec Spec) (*Server, error) {
 	}
 	s.PID = s.command.Process.Pid
 	go func() { s.ended <- s.command.Wait() }()
+	if err := s.enclose(); err != nil {
+		s.Kill()
+		return nil, err
+	}
 	return s, nil
+}
+
+// enclose bounds the server's memory, if that is wanted.
+func (s *Server) enclose() (err error) {
+	if s.Spec.BoxMB == 0 {
+		return nil
+	}
+	if s.group, err = newMemoryGroup(fmt.Sprintf("peer%d", s.PID), int64(s.Spec.BoxMB)<<20); err != nil {
+		return err
+	}
+	return s.group.add(s.PID)
 }
 
 // place chooses the server's addresses, and returns the one of its clients as
@@ -208,6 +224,9 @@ func (s *Server) kill() {
 func (s *Server) clean() {
 	if s.dir != "" {
 		os.RemoveAll(s.dir)
+	}
+	if s.group != nil {
+		s.group.remove()
 	}
 }
 

@@ -35,6 +35,9 @@ type Spec struct {
 	// under its own name, and always serves profiles.
 	Persist *Persist
 	Extra   []string
+	// BoxMB bounds the server's memory and the page cache of its files together, by a control
+	// group; 0: nothing does. ErrNoGroup: there are none here.
+	BoxMB int
 	// StartLimit is how long the server may take until it answers; 0: 10 s.
 	StartLimit time.Duration
 }
