@@ -11,8 +11,8 @@ import (
 func TestMemoryGroups(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"6:cpu,memory:/a/b\n0::/c\n": {"memory/a/b", "memory.limit_in_bytes"},
-		"3:cpuset:/\n0::/user/x\n":    {"/user/x", "memory.max"},
-		"3:cpuset:/\nnonsense\n":      {"", ""},
+		"3:cpuset:/\n0::/user/x\n":   {"/user/x", "memory.max"},
+		"3:cpuset:/\nnonsense\n":     {"", ""},
 	} {
 		file := filepath.Join(t.TempDir(), "cgroup")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
