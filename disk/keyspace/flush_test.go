@@ -110,11 +110,12 @@ func TestFlushWithinASnapshot(t *testing.T) {
 	}
 }
 
-// endSnapshots ends the snapshots' goroutine: the test does what it did.
+// endSnapshots ends the snapshots' goroutine, and the watch's: the test does what they did.
 func (r *rig) endSnapshots() {
 	s := &r.k.snapshots
 	close(s.stop)
 	<-s.done
+	r.k.watching.Wait()
 	s.stop = make(chan struct{}) // for the end
 }
 
