@@ -40,6 +40,7 @@ type Node struct {
 	passing  atomic.Pointer[passer]
 	memcache *memcache.Server
 	tier     *tier.Tier // nil: none
+	tierMark string     // what the tier was closed with, for the next process
 	waking   waking
 	net      *netio.Server
 	tls      *certificates

@@ -80,7 +80,7 @@ const markField = "keyspace"
 // Marks that never fit.
 const (
 	withoutFolder = "saved without the folder"
-	withoutFlash  = "saved without flash"
+	withoutFlash  = "saved with other files of flash"
 	notWhole      = "saved, and damaged since"
 )
 
@@ -90,8 +90,8 @@ func (n *Node) restoredMark() string {
 	if !r.Restored {
 		return ""
 	}
-	if n.tier != nil {
-		return withoutFlash // the tier is empty: values that it had are in the folder only
+	if n.tier != nil && fieldOf(r.State, tierField) != "" && len(n.tier.NotKept()) > 0 {
+		return withoutFlash // values that are gone are in the folder
 	}
 	for _, f := range r.State {
 		if f.Name != markField {
@@ -114,14 +114,17 @@ func (n *Node) savedMark() []slab.Field {
 }
 
 // reopenStore makes the store anew, empty: what the memory file had is not wanted. On an
-// error there is none.
+// error there is none. A tier, whose owner it is, begins empty, too.
 func (n *Node) reopenStore() error {
-	err := n.store.Close()
+	err := errors.Join(n.closeTier(), n.store.Close())
 	n.store = nil
 	if err != nil {
 		return err
 	}
-	return n.openStore(time.Now().UnixMilli())
+	if err := n.openStore(time.Now().UnixMilli()); err != nil {
+		return err
+	}
+	return n.openTier()
 }
 
 // recoveryProgress logs how far recovery is.

@@ -33,7 +33,7 @@ func (n *Node) openStore(startedMS int64) error {
 		Refused:    n.memoryRefused,
 	}
 	if c.MemoryFile != "" {
-		config.File = c.MemoryFile
+		config.File, config.Tier = c.MemoryFile, c.Flash.On()
 		config.FileSettings = memcache.RestartSettings(c.Memcache)
 		config.Verified = n.memoryVerified
 	}
@@ -104,6 +104,27 @@ func (n *Node) closeStore() error {
 	return err
 }
 
+// setField puts a field into a state, in the place of one of its name.
+func setField(state []slab.Field, f slab.Field) []slab.Field {
+	for i := range state {
+		if state[i].Name == f.Name {
+			state[i] = f
+			return state
+		}
+	}
+	return append(state, f)
+}
+
+// fieldOf is the value of a state's field, or "".
+func fieldOf(state []slab.Field, name string) string {
+	for _, f := range state {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
+
 func (n *Node) save() error {
 	var state []slab.Field
 	if n.memcache != nil {
@@ -111,7 +132,13 @@ func (n *Node) save() error {
 	} else {
 		state = n.store.Restart().State
 	}
-	state = append(slices.Clip(state), n.savedMark()...)
+	state = slices.Clone(state)
+	for _, f := range n.savedMark() {
+		state = setField(state, f)
+	}
+	if n.tierMark != "" {
+		state = setField(state, slab.Field{Name: tierField, Value: n.tierMark})
+	}
 	from := time.Now()
 	said := from
 	err := n.store.Save(from.UnixMilli(), state, func(done, of int64) {

@@ -30,13 +30,19 @@ var tierBuckets = map[string]tier.Bucket{
 	"": tier.Default, "default": tier.Default, "compact": tier.Compacted, "chunked": tier.Chunked, "low_ttl": tier.LowTTL,
 }
 
-// openTier makes the second tier, if there is to be one. It begins empty.
+// tierField is the saved state's field that says what the files of flash keep.
+const tierField = "flash"
+
+// openTier makes the second tier, if there is to be one. It begins empty, or goes on with
+// what it had when the store was saved.
 func (n *Node) openTier() (err error) {
 	f := &n.config.Flash
 	if !f.On() {
 		return nil
 	}
+	restored := n.store.Restart().Restored
 	c := tier.Config{
+		Keeps:    n.config.MemoryFile != "",
 		PageSize: f.PageBytes, BufferSize: f.WriteBytes,
 		Readers: readersOf(f),
 		Loops:   n.config.Loops,
@@ -48,6 +54,9 @@ func (n *Node) openTier() (err error) {
 		Lost: func(file string, values int64, err error) {
 			n.log.Error("[flash] values cannot be read, and are given up", "file", file, "values", values, "error", err)
 		},
+	}
+	if restored {
+		c.Kept = fieldOf(n.store.Restart().State, tierField)
 	}
 	for _, file := range f.Files {
 		folder, name := filepath.Split(file.Path)
@@ -68,7 +77,10 @@ func (n *Node) openTier() (err error) {
 	}
 	memcache.UseTier(n.store, n.tier, &n.config.Memcache.Settings, true) // until sessions do
 	s := n.tier.Stats()
-	n.log.Info("[flash] values that memory has no room for go to flash", "files", len(c.Files), "pages", s.Pages, "bytes", s.BytesLimit)
+	if names := n.tier.NotKept(); c.Kept != "" && len(names) > 0 {
+		n.log.Warn("[flash] files are not as they were when the memory was saved: the values in them are given up", "files", names)
+	}
+	n.log.Info("[flash] values that memory has no room for go to flash", "files", len(c.Files), "pages", s.Pages, "bytes", s.BytesLimit, "values", s.ObjectsUsed)
 	return nil
 }
 
@@ -153,9 +165,17 @@ func (n *Node) stopWaking() {
 }
 
 // closeTier ends it. No loop runs any more, and the store still is.
-func (n *Node) closeTier() error {
-	if n.tier == nil {
+func (n *Node) closeTier() (err error) {
+	t := n.tier
+	n.tier = nil
+	switch {
+	case t == nil:
 		return nil
+	case !n.saves:
+		return t.Close()
 	}
-	return n.tier.Close()
+	if n.tierMark, err = t.CloseKeeping(); err != nil {
+		n.log.Error("[flash] what is in the files is not kept: the next start gives values up", "error", err)
+	}
+	return err
 }

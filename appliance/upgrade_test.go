@@ -217,7 +217,13 @@ func TestUpgradeThatFails(t *testing.T) {
 // TestUpgradeWithMemoryFile: the cache goes over, and clients wait for it.
 func TestUpgradeWithMemoryFile(t *testing.T) {
 	needUpgrades(t)
-	r, folder, address := startNodeProcess(t, "--memory-file", filepath.Join(t.TempDir(), "memory"))
+	for _, more := range [][]string{nil, {"--set", "flash.files=" + filepath.Join(t.TempDir(), "flash") + ":64MB"}} {
+		testUpgradeWithMemoryFile(t, append(more, "--memory-file", filepath.Join(t.TempDir(), "memory")))
+	}
+}
+
+func testUpgradeWithMemoryFile(t *testing.T, args []string) {
+	r, folder, address := startNodeProcess(t, args...)
 	pid := r.Process.Pid
 	keep := "set kept 7 0 4\r\nhere"
 	if got := talk("tcp", address, keep); got != "STORED\r\n" {

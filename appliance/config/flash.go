@@ -157,8 +157,6 @@ func (p *parser) finishFlash() *Exit {
 		return fail(ExitUsage, "-I (item_size_max: %d) cannot be larger than ext_wbuf_size: %d", p.c.Memcache.ItemSizeMax, f.WriteBytes)
 	case len(p.c.UDP) > 0:
 		return fail(ExitUsage, "Cannot use UDP with extstore enabled (-U 0 to disable)")
-	case p.c.MemoryFile != "":
-		return fail(ExitUsage, "Cannot use a memory file (-e) with extstore enabled: it would name values that are gone")
 	case !s.Evictions:
 		return fail(ExitUsage, "Cannot use extstore without evictions (-M): it is what moves values there")
 	}
@@ -169,7 +167,7 @@ func (p *parser) finishFlash() *Exit {
 // flashSettings are the rows of settings that are about it.
 var flashSettings = []setting{
 	{name: "flash.files", kind: list, initial: "",
-		help:   "Files for values that memory has no room for, each with its size: \"/mnt/d1/panda.flash:50GB\". Keys stay in memory. What was in the files is lost.",
+		help:   "Files for values that memory has no room for, each with its size: \"/mnt/d1/panda.flash:50GB\". Keys stay in memory. What was in the files is lost, unless memory.file goes on.",
 		reason: "somebody has to say which disk",
 		set:    setFlashFiles},
 	{name: "flash.page_size", kind: size, initial: "8MB", min: 1 << 20, max: 1 << 30,
@@ -238,8 +236,6 @@ func (p *parser) finishServeFlash() error {
 		return errors.New("memcache.item_max is larger than flash.page_size")
 	case len(p.c.UDP) > 0:
 		return errors.New("flash.files has replies wait for disks, which memcache.udp_port cannot do; one of them must be off")
-	case p.c.MemoryFile != "":
-		return errors.New("memory.file would name values of flash.files that are gone; one of them must be off")
 	case !p.c.Memcache.Settings.Evictions:
 		return errors.New("flash.files wants memory.evictions: it is what moves values there")
 	}

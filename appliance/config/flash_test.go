@@ -21,6 +21,9 @@ func TestFlash(t *testing.T) {
 		s.ExtMaxFrag != 0.5 || !s.ExtDropUnread || s.ExtMaxSleep != 10 || c.Flash.PageBytes != 64<<20 {
 		t.Errorf("%+v", s)
 	}
+	if c := parse(t, "-e /m -o ext_path=/x:1G"); c.MemoryFile != "/m" || !c.Flash.On() {
+		t.Errorf("%q, %+v", c.MemoryFile, c.Flash)
+	}
 	if c := parse(t, "-m 64"); c.Flash.On() || c.Memcache.Settings.ExtCompactUnder != 0 {
 		t.Errorf("%+v", c.Flash)
 	}
@@ -37,9 +40,9 @@ func TestFlashSettings(t *testing.T) {
 		"memcache.item_max = \"3MB\"":  "",
 		"memcache.item_max = \"9MB\"":  "memcache.item_max is larger",
 		"memcache.udp_port = 11211":    "memcache.udp_port cannot do",
-		"memory.file = \"m\"":          "memory.file would name",
 		"memory.evictions = false":     "wants memory.evictions",
 		"persist.mode = \"log\"":       "",
+		"memory.file = \"m\"":          "",
 		"flash.page_size = \"1500KB\"": "a multiple of 1MB",
 	} {
 		_, exit := read("flash.files = [\"/a:1GB\"]\n" + text)
@@ -67,6 +70,5 @@ func TestFlashRefusals(t *testing.T) {
 	wantExit(t, "-o ext_page_size=8,ext_wbuf_size=9,ext_path=/x:1G", 64, "Failed to initialize external storage: page_size must be divisible by wbuf_size")
 	wantExit(t, "-I 4m -o ext_wbuf_size=2,ext_path=/x:1G", 64, "-I (item_size_max: 4194304) cannot be larger than ext_wbuf_size: 2097152")
 	wantExit(t, "-U 11211 -o ext_path=/x:1G", 64, "Cannot use UDP with extstore enabled (-U 0 to disable)")
-	wantExit(t, "-e /m -o ext_path=/x:1G", 64, "Cannot use a memory file (-e) with extstore enabled: it would name values that are gone")
 	wantExit(t, "-M -o ext_path=/x:1G", 64, "Cannot use extstore without evictions (-M): it is what moves values there")
 }
