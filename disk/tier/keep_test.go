@@ -273,3 +273,25 @@ func TestMark(t *testing.T) {
 		}
 	}
 }
+
+// Versions go on though the files are gone: a place of before is not that of a new value.
+func TestKeptVersionsGoOn(t *testing.T) {
+	r := newKept(t)
+	tier := r.open()
+	r.fill(tier, 0, 60)
+	r.keep(tier)
+	m, ok := parseMark(r.config.Kept)
+	if !ok {
+		t.Fatal(r.config.Kept)
+	}
+	for _, name := range []string{"one", "two"} {
+		if err := r.disk.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tier = r.open()
+	if ref := put(t, tier, Default, "key", "value"); ref.Version != m.version+1 {
+		t.Errorf("version %d follows %d", ref.Version, m.version)
+	}
+	r.close(tier)
+}
