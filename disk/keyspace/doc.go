@@ -44,7 +44,7 @@
 //
 // # The folder
 //
-//	KEYSPACE              text: version, base of sequences, last segment of the log
+//	KEYSPACE              text: version, base of sequences, last segment, snapshot
 //	LOCK                  locked by who uses the folder
 //	<number>.log          see disk/effectlog
 //	<number>.snapshot     see disk/snapshot

@@ -13,6 +13,8 @@ var (
 	ErrVersion = errors.New("keyspace: the data folder is of another version")
 	// ErrFolder: the file that says what the folder is is not one of ours.
 	ErrFolder = errors.New("keyspace: the data folder's KEYSPACE file is damaged")
+	// ErrSnapshot: the newest snapshot is not there.
+	ErrSnapshot = errors.New("keyspace: the newest snapshot is missing")
 	// ErrMemory: the store is too small for what the folder has, and may not evict.
 	ErrMemory = errors.New("keyspace: the data do not fit into the memory limit")
 	// ErrHeld: the store that was saved is not what the folder has; one of both was used
@@ -20,11 +22,11 @@ var (
 	ErrHeld = errors.New("keyspace: the memory that was saved is not the data folder's")
 )
 
-// IsDamage reports whether an error of Open says that a file is damaged.
+// IsDamage reports whether an error of Open says that a file is damaged, or missing.
 func IsDamage(err error) bool {
 	var log *effectlog.DamageError
 	var file *snapshot.DamageError
-	return errors.As(err, &log) || errors.As(err, &file)
+	return errors.As(err, &log) || errors.As(err, &file) || errors.Is(err, ErrSnapshot)
 }
 
 // IsVersion reports whether an error of Open says that a later version of the program

@@ -9,16 +9,17 @@ import (
 
 	"github.com/pandabeardb/panda/disk/dio"
 	"github.com/pandabeardb/panda/disk/effectlog"
+	"github.com/pandabeardb/panda/disk/snapshot"
 )
 
 // The folder has a file that says what it is, up to where sequences may have been used,
-// and to which segment the log goes at least: lines of text, replaced as a whole at every
-// start, and since.
+// to which segment the log goes at least, and, where no log shows that it is missing, which
+// snapshot there is at least: lines of text, replaced as a whole at every start, and since.
 const (
 	lockName      = "LOCK"
 	folderName    = "KEYSPACE"
 	temporaryName = "KEYSPACE.tmp"
-	folderText    = "panda keyspace\nversion %d\nsequences %d\nsegment %d\n"
+	folderText    = "panda keyspace\nversion %d\nsequences %d\nsegment %d\nsnapshot %d\n"
 	folderVersion = 1
 )
 
@@ -26,6 +27,12 @@ const (
 type manifest struct {
 	base    uint64 // of sequences
 	segment uint64 // of the log, which a crash cannot take back; 0: there is none
+	newest  uint64 // a snapshot's number; 0: a log says what there must be, or there is none yet
+}
+
+// text is the file's.
+func (m manifest) text() string {
+	return fmt.Sprintf(folderText, folderVersion, m.base, m.segment, m.newest)
 }
 
 // openFolder is what the file of a folder of ours says, nothing in an empty one.
@@ -47,10 +54,10 @@ func (k *Keyspace) openFolder() (m manifest, err error) {
 		return m, err
 	}
 	version := 0
-	if n, _ := fmt.Sscanf(string(text), folderText, &version, &m.base, &m.segment); n >= 1 && version != folderVersion {
+	if n, _ := fmt.Sscanf(string(text), folderText, &version, &m.base, &m.segment, &m.newest); n >= 1 && version != folderVersion {
 		return m, fmt.Errorf("%w: %d, and this program knows %d", ErrVersion, version, folderVersion)
 	}
-	if string(text) != fmt.Sprintf(folderText, version, m.base, m.segment) {
+	if string(text) != m.text() {
 		return m, ErrFolder
 	}
 	return m, nil
@@ -63,6 +70,20 @@ func (k *Keyspace) checkEnd(tail *effectlog.Tail) error {
 	if err != nil && k.config.Salvage != nil {
 		k.salvage(err)
 		k.segment, err = 0, nil // the log goes on with that number
+	}
+	return err
+}
+
+// checkNewest says whether the snapshot is missing that the folder's file names.
+func (k *Keyspace) checkNewest() error {
+	_, header, _, err := snapshot.Newest(k.disk, ".")
+	if err != nil || header.Serial >= k.newest {
+		return nil // who reads it says so
+	}
+	err = fmt.Errorf("%w: number %d", ErrSnapshot, k.newest)
+	if k.config.Salvage != nil {
+		k.salvage(err)
+		k.newest, err = 0, nil
 	}
 	return err
 }
@@ -89,18 +110,19 @@ func (k *Keyspace) watch() {
 
 // raiseBase keeps the folder's base so high that sequencesAhead leads above all sequences
 // that were given out: a crash may take back those since the last snapshot, or what no
-// sync was behind. It also keeps up to which segment the log goes.
+// sync was behind. It also keeps up to which segment the log goes, and the newest snapshot.
 func (k *Keyspace) raiseBase() {
 	top, begun := slices.Max(k.store.Sequences()), k.figures.begun.Load()
 	err := k.changeFolder(func(m *manifest) {
 		m.segment = max(m.segment, begun)
+		m.newest = max(m.newest, k.snapshots.published.Load())
 		if top >= m.base+sequencesAhead/2 {
 			m.base = top
 		}
 	})
 	if err != nil && time.Since(k.folderSaidAt) >= sayFullEvery {
 		k.folderSaidAt = time.Now()
-		k.note("the folder's base of tokens, or the number of the log's last segment, could not be written", err)
+		k.note("the folder's base of tokens, or the number of the log's last segment, or of the newest snapshot, could not be written", err)
 	}
 }
 
@@ -119,14 +141,13 @@ func (k *Keyspace) writeFolder(m manifest) error {
 	if m == k.manifest {
 		return nil
 	}
-	text := fmt.Appendf(nil, folderText, folderVersion, m.base, m.segment)
 	f, err := k.disk.Open(temporaryName, dio.Create)
 	if err != nil {
 		return err
 	}
 	err = f.Truncate(0)
 	if err == nil {
-		_, err = f.WriteAt(text, 0)
+		_, err = f.WriteAt([]byte(m.text()), 0)
 	}
 	if err == nil {
 		err = f.Sync()

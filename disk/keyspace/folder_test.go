@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,6 +83,60 @@ func TestMissingWithinASnapshot(t *testing.T) {
 		goOn()
 		r.close()
 	})
+}
+
+// TestMissingNewestSnapshot: where there is no log, the folder's file says which snapshot there
+// must be, a second after it was taken, or behind a stop.
+func TestMissingNewestSnapshot(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			disk := diotest.New()
+			c := testConfig(disk, ModeSnapshot, FsyncNo)
+			r := open(t, c)
+			for i := range 3 {
+				r.set(0, fmt.Sprint(i), []byte("x"), slab.Spec{})
+				if i == 2 && closed {
+					r.close()
+				} else if err := r.k.Snapshot(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pass(2 * watchEvery)
+			if !closed {
+				disk = disk.Crash(diotest.Tears(1)[0])
+				defer r.close()
+			}
+			testMissingNewest(t, c, disk)
+		})
+	}
+}
+
+func testMissingNewest(t *testing.T, c Config, disk *diotest.FS) {
+	c.Disk = disk
+	r := open(t, c)
+	if n := len(r.contents()); n != 3 {
+		t.Errorf("%d of 3 keys", n)
+	}
+	r.close()
+	if err := disk.Remove("0000000000000003.snapshot"); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []Mode{ModeSnapshot, ModeLog} {
+		c.Mode = mode
+		if _, err := tryOpen(t, c); !errors.Is(err, ErrSnapshot) || !IsDamage(err) {
+			t.Errorf("without the newest, mode %d: %v", mode, err)
+		}
+	}
+	c.Mode = ModeSnapshot
+	told := 0
+	c.Salvage = func(error) { told++ }
+	r = open(t, c)
+	if n := len(r.contents()); n != 2 || told != 1 {
+		t.Errorf("%d of 2 keys, told %d times", n, told)
+	}
+	r.close()
+	c.Salvage = nil
+	open(t, c).close() // it is as it is now
 }
 
 // stallSnapshots has writes of snapshots wait until goOn is called.

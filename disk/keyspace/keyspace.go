@@ -198,6 +198,9 @@ func (k *Keyspace) open() error {
 	if k.manifest, err = k.openFolder(); err != nil {
 		return err
 	}
+	if err = k.checkNewest(); err != nil {
+		return err
+	}
 	var tail *effectlog.Tail
 	if k.config.Held != "" {
 		tail, err = k.resume(k.base)
@@ -224,7 +227,7 @@ func (k *Keyspace) open() error {
 	}
 	err = k.openSnapshots()
 	if err == nil {
-		err = k.writeFolder(manifest{base, k.segment})
+		err = k.changeFolder(func(m *manifest) { m.base = base })
 	}
 	if err != nil {
 		return errors.Join(err, k.closeLog())
@@ -248,14 +251,14 @@ func (k *Keyspace) goOn(tail *effectlog.Tail) (base uint64, err error) {
 		list[i] = base
 	}
 	k.store.RestoreSequences(list, 0)
-	m := manifest{base, k.segment}
-	if tail.Empty() {
-		m.segment = 0
-	}
-	if k.config.Held != "" {
-		m.base = k.base
-	}
-	return base, k.writeFolder(m)
+	return base, k.changeFolder(func(m *manifest) {
+		if tail.Empty() {
+			m.segment = 0
+		}
+		if k.config.Held == "" {
+			m.base = base
+		}
+	})
 }
 
 // openLog begins the log's next segment, and has the store tell of its effects.
@@ -299,9 +302,7 @@ func (k *Keyspace) Close() error {
 	err := k.closeSnapshots()
 	err = errors.Join(err, k.closeLog())
 	k.unkept = err != nil
-	if k.logs() {
-		k.raiseBase() // the log has an end now
-	}
+	k.raiseBase() // the log has an end now, or there is a last snapshot
 	return errors.Join(err, k.lock.Close())
 }
 

@@ -186,9 +186,10 @@ func TestRefusedFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]error{
-		"panda keyspace\nversion 2\nsomething new\n": ErrVersion,
-		"panda keyspace\nversion 1\nsequences x\n":   ErrFolder,
-		"other text, as long as it likes to be":      ErrFolder,
+		"panda keyspace\nversion 2\nsomething new\n":          ErrVersion,
+		"panda keyspace\nversion 1\nsequences 1\nsegment 1\n": ErrFolder,
+		"panda keyspace\nversion 1\nsequences x\n":            ErrFolder,
+		"other text, as long as it likes to be":               ErrFolder,
 	} {
 		if err := f.Truncate(0); err != nil {
 			t.Fatal(err)

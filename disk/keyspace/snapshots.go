@@ -36,6 +36,7 @@ type snapshots struct {
 
 	doneItems, ofItems atomic.Int64  // of the one that is running
 	states             atomic.Uint64 // how often a state became another one
+	published          atomic.Uint64 // number of the newest since Open, where there is no log
 
 	mu        sync.Mutex
 	waiting   chan error // who asked for one that has not begun; nil: nobody
@@ -257,6 +258,9 @@ func (k *Keyspace) take(rest func(time.Duration) bool) error {
 	}
 	if err := k.forget(begin); err != nil {
 		return err
+	}
+	if _, header, _, err := snapshot.Newest(k.disk, "."); err == nil && !k.logs() {
+		s.published.Store(header.Serial)
 	}
 	s.mu.Lock()
 	s.bytes, s.items, s.took, s.takenAt, s.at = walk.bytes, walk.items, time.Since(begun), time.Now(), begun
