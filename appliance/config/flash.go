@@ -14,7 +14,7 @@ type Flash struct {
 	Files      []FlashFile // none: there is no flash
 	PageBytes  int
 	WriteBytes int // of a write buffer
-	Threads    int // ext_threads: reads at a time are at least flashReaders
+	Threads    int // ext_threads: workers that read are at least flashReaders
 	Depth      int // ext_io_depth
 }
 
@@ -187,7 +187,7 @@ var flashSettings = []setting{
 		reason: "memcached's",
 		set:    func(p *parser, v value) error { p.c.Memcache.Settings.ExtRecacheRate = int(v.n); return nil }},
 	{name: "flash.reads", kind: integer, initial: "8", min: 1, max: 64,
-		help:   "Reads that are asked of the disks at a time; each is a thread that waits.",
+		help:   "Threads that read what the kernel does not read by itself; elsewhere than on Linux, all.",
 		reason: "flash answers 8 about as soon as one",
 		set:    func(p *parser, v value) error { p.c.Flash.Threads, p.c.Flash.Depth = int(v.n), 1; return nil }},
 }
