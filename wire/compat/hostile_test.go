@@ -332,6 +332,7 @@ func TestHostileIdleConnections(t *testing.T) {
 		beside = max(beside, rate(t, s, active))
 	}
 	closeIdle()
+	settled(t, s)
 	alone = min(alone, rate(t, s, active)) // it may have come since
 	share := beside / alone
 	t.Logf("%d connections reach %.0f %% of the rate they had without %d idle ones", active, 100*share, idle)
