@@ -41,6 +41,7 @@ type Node struct {
 	memcache *memcache.Server
 	tier     *tier.Tier // nil: none
 	tierMark string     // what the tier was closed with, for the next process
+	heldMark string     // what restoredMark was
 	waking   waking
 	net      *netio.Server
 	tls      *certificates

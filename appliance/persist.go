@@ -47,6 +47,7 @@ func (n *Node) openKeyspace() error {
 		c.Salvage = func(damage error) { n.log.Error("[persist] damage: what is whole is used", "error", damage) }
 	}
 	c.Held = n.restoredMark()
+	n.heldMark = c.Held
 	if n.tier != nil {
 		c.FetchTier = n.fetchTier
 	}
@@ -105,12 +106,17 @@ func (n *Node) restoredMark() string {
 	return withoutFolder
 }
 
-// savedMark is the field for the next process.
+// savedMark is the field for the next process. A start that was refused says of the memory
+// what it has found: how it is saved again does not show what is not in it any more.
 func (n *Node) savedMark() []slab.Field {
-	if n.keyspace == nil {
+	mark := n.heldMark
+	if n.keyspace != nil {
+		mark = n.keyspace.Mark()
+	}
+	if mark == "" {
 		return nil
 	}
-	return []slab.Field{{Name: markField, Value: n.keyspace.Mark()}}
+	return []slab.Field{{Name: markField, Value: mark}}
 }
 
 // reopenStore makes the store anew, empty: what the memory file had is not wanted. On an

@@ -92,7 +92,7 @@ func (n *Node) putBackAtEnd() {
 
 // closeStore gives the memory back: then there is no store. No loop runs any more.
 func (n *Node) closeStore() error {
-	err := errors.Join(n.closeKeyspace(), n.closeTier()) // a snapshot may read the tier
+	err := errors.Join(n.endTierLoops(), n.closeKeyspace(), n.closeTier()) // a snapshot may read the tier
 	if n.store == nil {
 		return err
 	}

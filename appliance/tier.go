@@ -164,6 +164,14 @@ func (n *Node) stopWaking() {
 	}
 }
 
+// endTierLoops has nobody wait for what the loops have asked for and left behind.
+func (n *Node) endTierLoops() error {
+	if n.tier == nil {
+		return nil
+	}
+	return n.tier.EndLoops()
+}
+
 // closeTier ends it. No loop runs any more, and the store still is.
 func (n *Node) closeTier() (err error) {
 	t := n.tier

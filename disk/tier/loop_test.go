@@ -103,3 +103,49 @@ func TestLoopReadFails(t *testing.T) {
 		t.Errorf("behind the end of the file: %v", err)
 	}
 }
+
+// What loops left behind when they ended holds up nobody who reads later, such as the last
+// snapshot's walk.
+func TestLoopsEnd(t *testing.T) {
+	disk, err := dio.Folder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tier := open(t, disk, 8, func(c *Config) { c.Loops = 1 })
+	v := fmt.Sprintf("%0*d", testBuffer-100, 1)
+	size := sizeOf("key", v)
+	ref := put(t, tier, Default, "key", v)
+	put(t, tier, Default, "key", v) // so that the first is written
+	tier.settled()
+	var came atomic.Int64
+	left := make([]Read, readsMax)
+	for i := range left {
+		r := &left[i]
+		r.Ref, r.Size, r.Loop = ref, size, 1
+		r.Done = func(r *Read) { came.Add(1); r.Release() }
+		if tier.Read(r) {
+			t.Fatal("the value is not on the disk")
+		}
+	}
+	tier.Loop(0).Flush()
+	if err := tier.EndLoops(); err != nil {
+		t.Error(err)
+	}
+	done := make(chan error, 1)
+	r := Read{Ref: ref, Size: size, Done: func(r *Read) { done <- r.Err }}
+	if tier.Read(&r) {
+		t.Fatal("the value is not on the disk")
+	}
+	select {
+	case err := <-done:
+		if err != nil || string(r.Value) != v {
+			t.Errorf("%d bytes, %v", len(r.Value), err)
+		}
+		r.Release()
+	case <-time.After(10 * time.Second): // it would wait for ever
+		t.Error("a read behind the loops' end does not come")
+	}
+	if n := came.Load(); n != readsMax {
+		t.Errorf("%d of %d reads came", n, readsMax)
+	}
+}

@@ -210,12 +210,18 @@ func (t *Tier) Close() error {
 	return errors.Join(err, t.closeFiles())
 }
 
-// shut has the tier take nothing more, waits for reads, and ends compaction.
-func (t *Tier) shut() (err error) {
+// EndLoops takes what loops have asked for and left behind: until then it holds up those
+// who read without a loop. No loop runs any more, others may read meanwhile.
+func (t *Tier) EndLoops() (err error) {
 	for _, q := range t.loops {
 		err = errors.Join(err, q.Close())
 	}
-	t.loops = nil
+	return err
+}
+
+// shut has the tier take nothing more, waits for reads, and ends compaction.
+func (t *Tier) shut() (err error) {
+	err = t.EndLoops()
 	t.lock.Lock()
 	t.closed = true
 	t.room.Broadcast()
