@@ -141,3 +141,41 @@ func TestLargeEpochOnFullDisk(t *testing.T) {
 		t.Errorf("%+v, %v", tail, err)
 	}
 }
+
+// TestSpareInASmallSegment: a segment that was begun on a nearly full disk, and has only its
+// head, becomes as long as what must be free in one of that length wants.
+func TestSpareInASmallSegment(t *testing.T) {
+	for name, chunks := range epochsToSpare() {
+		for _, waits := range []bool{false, true} {
+			testSpareInASmallSegment(t, fmt.Sprintf("%s, waits: %v", name, waits), chunks, waits)
+		}
+	}
+}
+
+func testSpareInASmallSegment(t *testing.T, name string, chunks []Chunk, waits bool) {
+	t.Helper()
+	disk := diotest.New()
+	options := small
+	options.SegmentBytes = 64 << 20
+	disk.SetSpace(segmentBytesMin)
+	w, err := NewWriter(disk, ".", &Tail{}, options)
+	must(t, err)
+	if w.size != segmentBytesMin {
+		t.Fatalf("the segment has %d bytes", w.size)
+	}
+	epoch := Epoch(1)
+	if waits {
+		must(t, w.Write(epoch, []Chunk{chunkOf(5000)}))
+		epoch++
+	}
+	disk.SetSpace(0)
+	must(t, w.Spare(chunks))
+	disk.SetSpace(1)
+	if err := w.Write(epoch, chunks); err != nil {
+		t.Errorf("%s: %v", name, err)
+	} else if err := w.Sync(); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	disk.SetSpace(0)
+	must(t, w.Close())
+}

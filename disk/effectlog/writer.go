@@ -160,6 +160,11 @@ func (w *Writer) Spare(chunks []Chunk) error {
 		}
 	}
 	if !w.ended && (w.offset == dio.BlockSize || w.size-w.offset >= need) {
+		for size := w.size; size < w.offset+need; { // more must be free in a longer one
+			before := w.reserveIn(size)
+			size = w.offset + need
+			need += w.reserveIn(size) - before
+		}
 		return w.fail(w.grow(need))
 	}
 	w.keeper.wait()
@@ -179,8 +184,11 @@ func (w *Writer) Spare(chunks []Chunk) error {
 
 // reserve is what must be free in a segment that goes on: the stage, or a part of a small
 // segment, and the end.
-func (w *Writer) reserve() int64 {
-	return min(int64(w.stageLen()), w.size/4&^(dio.BlockSize-1)) + dio.BlockSize
+func (w *Writer) reserve() int64 { return w.reserveIn(w.size) }
+
+// reserveIn is reserve in a segment of a size.
+func (w *Writer) reserveIn(size int64) int64 {
+	return min(int64(w.stageLen()), size/4&^(dio.BlockSize-1)) + dio.BlockSize
 }
 
 // begin goes on in the next segment, whose first frame will be of first.

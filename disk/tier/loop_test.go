@@ -3,6 +3,7 @@ package tier
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -147,5 +148,74 @@ func TestLoopsEnd(t *testing.T) {
 	}
 	if n := came.Load(); n != readsMax {
 		t.Errorf("%d of %d reads came", n, readsMax)
+	}
+}
+
+// TestShuffledLoops: several loops have the kernel read at once, more than may be on their
+// way, while pages are compacted, dropped and used again: a read gives the value of its place,
+// or none, and each comes.
+func TestShuffledLoops(t *testing.T) {
+	disk, err := dio.Folder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const loops = 3
+	c := &cache{items: map[string]item{}}
+	c.tier = open(t, disk, 12, func(config *Config) {
+		config.Owner, config.Loops = c, loops
+		config.Policy = Policy{CompactUnder: 4, DropUnder: 2, MaxFrag: 0.8, DropUnread: true}
+	})
+	var all sync.WaitGroup
+	for loop := range loops {
+		all.Go(func() {
+			for range 40 {
+				c.loop(t, loop, 100)
+				c.readTogether(t, loop)
+			}
+		})
+	}
+	all.Wait()
+	if s := c.tier.Stats(); s.CompactRescues == 0 || s.PageEvictions == 0 || s.ReadErrors > 0 || s.Damaged > 0 || s.ReadQueue > 0 {
+		t.Errorf("%+v", s)
+	}
+	c.check(t)
+}
+
+// readTogether reads what a loop's keys had a moment ago, all of it at once.
+func (c *cache) readTogether(t *testing.T, loop int) {
+	type asked struct {
+		Read
+		item item
+	}
+	var list []*asked
+	left := new(atomic.Int64)
+	q := c.tier.Loop(loop)
+	for i := range 150 {
+		key := fmt.Sprintf("%d-%d", loop, i)
+		c.lock.Lock()
+		it := c.items[key]
+		c.lock.Unlock()
+		a := &asked{Read: Read{Ref: it.ref, Size: RecordSize(0, len(key), it.size), Loop: loop + 1}, item: it}
+		a.Done = func(*Read) { left.Add(-1) }
+		left.Add(1)
+		if c.tier.Read(&a.Read) {
+			left.Add(-1)
+		}
+		list = append(list, a)
+	}
+	q.Flush()
+	for limit := time.Now().Add(20 * time.Second); left.Load() > 0; q.Take() {
+		if time.Now().After(limit) {
+			t.Errorf("loop %d: %d reads do not come", loop, left.Load())
+			return
+		}
+	}
+	for _, a := range list {
+		if a.Err == nil && string(a.Value) != string(a.item.value()) {
+			t.Errorf("loop %d: another value at %v", loop, a.Ref)
+		} else if a.Err != nil && !errors.Is(a.Err, ErrGone) {
+			t.Errorf("loop %d: %v", loop, a.Err)
+		}
+		a.Release()
 	}
 }
