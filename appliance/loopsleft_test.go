@@ -34,7 +34,7 @@ func TestStopWithReadsLeft(t *testing.T) {
 			t.Fatal("the value is not on the disk")
 		}
 	}
-	n.tier.Loop(0).Flush()
+	n.tier.Flush(0)
 	done := make(chan error, 1)
 	go func() { done <- n.closeStore() }()
 	select {

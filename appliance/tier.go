@@ -89,12 +89,13 @@ func (n *Node) watchTier() error {
 	if n.tier == nil {
 		return nil
 	}
+	t := n.tier // its loops' as long as they run
 	for i := range n.config.Loops {
-		q := n.tier.Loop(i)
+		q := t.Loop(i)
 		if q.FD() < 0 {
 			continue // workers read, and wake the loop
 		}
-		if err := n.net.Watch(i, netio.Watched{FD: q.FD(), Ready: q.Take, Behind: q.Flush}); err != nil {
+		if err := n.net.Watch(i, netio.Watched{FD: q.FD(), Ready: q.Take, Behind: func() { t.Flush(i) }}); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package tier
 
 import (
 	"math/bits"
+	"sync/atomic"
 
 	"github.com/pandabeardb/panda/disk/dio"
 )
@@ -31,6 +32,7 @@ type Read struct {
 	Passing bool   // Err is the disk's and may pass: another read of the value is worth it
 
 	tier   *Tier
+	source int // see readers.sources
 	memory *memory
 	lead   int // bytes before the record in the first block
 	call   dio.Call
@@ -53,11 +55,33 @@ type readers struct {
 	ids       []int               // free ones
 	kept      [bufferBits]*memory // free ones, by class
 	keptBytes int                 // of those
-	head      *Read               // those that wait
-	tail      *Read               //
-	waiting   int                 //
+	sources   []source            // of reads that loops begin, by Read.Loop; of all others the first
+	ended     bool                // loops do not run any more
+	waiting   atomic.Int64        // reads, of all sources
 	inFlight  int                 // reads
 	bytes     int                 // of them
+}
+
+// source is where reads come from that are begun together, and wait for that.
+type source struct {
+	head, tail *Read
+	inFlight   int
+}
+
+func (s *source) add(r *Read) {
+	r.next = nil
+	if s.head == nil {
+		s.head = r
+	} else {
+		s.tail.next = r
+	}
+	s.tail = r
+}
+
+func (s *source) take() (r *Read) {
+	r = s.head
+	s.head, r.next = r.next, nil
+	return r
 }
 
 // Read fetches r.Ref. true: it is done, and Done is not called: the value had not
@@ -81,11 +105,14 @@ func (t *Tier) Read(r *Read) (done bool) {
 		t.readMemory(r, b)
 		return true
 	}
-	begins := t.reader.head == nil && t.reader.hasRoom(r.span())
+	r.source = t.sourceOf(r)
+	from := &t.reader.sources[r.source]
+	begins := from.head == nil && t.reader.hasRoom(r.span())
 	if begins {
 		t.begin(r)
 	} else {
-		t.queue(r)
+		from.add(r)
+		t.reader.waiting.Add(1)
 	}
 	t.lock.Unlock()
 	if begins {
@@ -133,17 +160,76 @@ func (s *readers) hasRoom(n int) bool {
 	return s.inFlight == 0 || s.inFlight < readsMax && s.bytes+n <= readBytesMax
 }
 
-// queue has a read wait for its turn.
-func (t *Tier) queue(r *Read) {
-	s := &t.reader
-	r.next = nil
-	if s.head == nil {
-		s.head = r
-	} else {
-		s.tail.next = r
+// sourceOf is a loop's own, if the kernel reads for it: then it begins what waits.
+func (t *Tier) sourceOf(r *Read) int {
+	if loop := r.Loop - 1; !t.reader.ended && uint(loop) < uint(len(t.loops)) && t.loops[loop].FD() >= 0 {
+		return r.Loop
 	}
-	s.tail = r
-	s.waiting++
+	return 0
+}
+
+// Flush begins what a loop has asked for, also before, if there is room for it now. The
+// loop calls it before it waits for anything.
+func (t *Tier) Flush(loop int) {
+	if t.reader.waiting.Load() > 0 {
+		for r := t.beginOf(loop + 1); r != nil; {
+			next := r.next // it is the queue's, or a worker's, then
+			t.submit(r)
+			r = next
+		}
+	}
+	t.loops[loop].Flush()
+}
+
+// beginOf makes room for the reads of a source that wait, as long as there is some, and
+// returns them, one behind the other.
+func (t *Tier) beginOf(number int) *Read {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	s := &t.reader
+	from, begun := &s.sources[number], source{}
+	for from.head != nil && s.hasRoom(from.head.span()) {
+		r := from.take()
+		s.waiting.Add(-1)
+		t.begin(r)
+		begun.add(r)
+	}
+	return begun.head
+}
+
+// beginWaiting has workers do what is nobody's to begin: reads that are no loop's, and one of
+// each loop that has none on its way, which would have it call Flush. The lock is held.
+func (t *Tier) beginWaiting() {
+	s := &t.reader
+	if s.waiting.Load() == 0 {
+		return
+	}
+	for number := len(s.sources) - 1; number >= 0; number-- {
+		from := &s.sources[number]
+		for from.head != nil && s.hasRoom(from.head.span()) && (number == 0 || from.inFlight == 0) {
+			r := from.take()
+			s.waiting.Add(-1)
+			t.begin(r)
+			r.Loop = 0 // which may be another one
+			t.submit(r)
+		}
+	}
+}
+
+// endSources has workers do what loops have not begun.
+func (t *Tier) endSources() {
+	t.lock.Lock()
+	s := &t.reader
+	s.ended = true
+	for number := range s.sources {
+		for from := &s.sources[number]; number > 0 && from.head != nil; {
+			r := from.take()
+			r.source = 0
+			s.sources[0].add(r)
+		}
+	}
+	t.beginWaiting()
+	t.lock.Unlock()
 }
 
 // begin makes room for a read, which submit is to follow. The lock is held.
@@ -152,6 +238,7 @@ func (t *Tier) begin(r *Read) {
 	r.lead = int(r.Ref.Offset) & (dio.BlockSize - 1)
 	r.memory = t.takeMemory(n)
 	t.reader.inFlight++
+	t.reader.sources[r.source].inFlight++
 	t.reader.bytes += n
 	r.vector[0] = r.memory.bytes[:n]
 	r.call.File, r.call.Kind, r.call.Buffers = p.file.handle, dio.CallRead, r.vector[:]
@@ -182,18 +269,12 @@ func (t *Tier) finish(r *Read) {
 	t.lock.Lock()
 	s := &t.reader
 	s.inFlight--
+	s.sources[r.source].inFlight--
 	s.bytes -= r.span()
 	if r.Err != nil {
 		t.failRead(r)
 	}
-	for s.head != nil && s.hasRoom(s.head.span()) {
-		next := s.head
-		s.head, next.next = next.next, nil
-		s.waiting--
-		t.begin(next)
-		next.Loop = 0 // which may be another one
-		t.submit(next)
-	}
+	t.beginWaiting()
 	if t.closed && s.inFlight == 0 {
 		t.room.Broadcast()
 	}

@@ -163,6 +163,7 @@ func Open(c Config) (*Tier, error) {
 	for range c.Loops {
 		t.loops = append(t.loops, dio.NewQueue(t.reads, readsMax))
 	}
+	t.reader.sources = make([]source, 1+c.Loops)
 	if c.Owner != nil {
 		t.ended.Go(t.compactor)
 	}
@@ -197,8 +198,8 @@ func (t *Tier) openFile(c *File) (err error) {
 	return nil
 }
 
-// Loop is the queue of a loop's reads: the loop calls Take when its FD tells of an edge,
-// and Flush before it waits for anything.
+// Loop is the queue of a loop's reads: the loop calls its Take when its FD tells of an edge,
+// and Tier.Flush before it waits for anything.
 func (t *Tier) Loop(loop int) *dio.Queue { return t.loops[loop] }
 
 // Close ends the workers. Reads and writes that are on their way are done first; no
@@ -213,6 +214,7 @@ func (t *Tier) Close() error {
 // EndLoops takes what loops have asked for and left behind: until then it holds up those
 // who read without a loop. No loop runs any more, others may read meanwhile.
 func (t *Tier) EndLoops() (err error) {
+	t.endSources()
 	for _, q := range t.loops {
 		err = errors.Join(err, q.Close())
 	}
@@ -277,7 +279,7 @@ func (t *Tier) Stats() Stats {
 	s := t.counts
 	s.Pages, s.PagesFree = int64(len(t.pages)), int64(t.free)
 	s.PagesUsed = s.Pages - s.PagesFree
-	s.ReadQueue = int64(t.reader.waiting + t.reader.inFlight)
+	s.ReadQueue = t.reader.waiting.Load() + int64(t.reader.inFlight)
 	s.BytesLimit = s.Pages * int64(t.config.PageSize)
 	s.BytesFragmented = s.PagesUsed*int64(t.config.PageSize) - s.BytesUsed
 	for _, f := range t.files {
