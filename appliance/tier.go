@@ -93,9 +93,15 @@ func (n *Node) watchTier() error {
 	for i := range n.config.Loops {
 		q := t.Loop(i)
 		if q.FD() < 0 {
-			continue // workers read, and wake the loop
+			n.log.Info("[flash] threads read for a loop, since the kernel has no queue for it", "loop", i, "threads", readersOf(&n.config.Flash))
+			continue
 		}
-		if err := n.net.Watch(i, netio.Watched{FD: q.FD(), Ready: q.Take, Behind: func() { t.Flush(i) }}); err != nil {
+		ended := func() {
+			if err := t.EndLoop(i); err != nil {
+				n.log.Error("[flash] a loop's reads", "loop", i, "error", err)
+			}
+		}
+		if err := n.net.Watch(i, netio.Watched{FD: q.FD(), Ready: q.Take, Behind: func() { t.Flush(i) }, Ended: ended}); err != nil {
 			return err
 		}
 	}

@@ -60,6 +60,9 @@ func (l *loop) run() {
 	if err := l.poller.run(l); err != nil {
 		panic("FATAL: poller: " + err.Error())
 	}
+	if l.watched != nil && l.watched.Ended != nil {
+		l.watched.Ended()
+	}
 }
 
 // event is called by the poller for every event of a batch.

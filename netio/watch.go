@@ -4,6 +4,7 @@ package netio
 type Watched struct {
 	FD     int    // an edge that it can be read calls Ready
 	Ready  func() // on the loop's goroutine; parked sessions are resumed behind it
+	Ended  func() // when the loop ends, and nothing else is called any more; on its goroutine; may be nil
 	Behind func() // behind every batch of events, tasks and turns, before the loop waits; on its goroutine
 }
 

@@ -50,7 +50,7 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked, came bool // the loop's
-	var readies, behinds atomic.Int64
+	var readies, behinds, ends atomic.Int64
 	check(t, s.Watch(0, netio.Watched{
 		FD: fd,
 		Ready: func() {
@@ -58,6 +58,7 @@ func TestWatch(t *testing.T) {
 			came = true
 			s.Wake(0)
 		},
+		Ended: func() { ends.Add(1) },
 		Behind: func() {
 			behinds.Add(1)
 			if asked {
@@ -79,6 +80,9 @@ func TestWatch(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // no tick ends what lingers
 		defer cancel()
 		_ = s.Stop(ctx)
+		if ends.Load() != 1 {
+			t.Errorf("the loop's end was told %d times", ends.Load())
+		}
 	}()
 	if s.Watch(0, netio.Watched{FD: fd}) == nil {
 		t.Error("a server that runs took a descriptor")

@@ -56,7 +56,6 @@ type readers struct {
 	kept      [bufferBits]*memory // free ones, by class
 	keptBytes int                 // of those
 	sources   []source            // of reads that loops begin, by Read.Loop; of all others the first
-	ended     bool                // loops do not run any more
 	waiting   atomic.Int64        // reads, of all sources
 	inFlight  int                 // reads
 	bytes     int                 // of them
@@ -162,7 +161,7 @@ func (s *readers) hasRoom(n int) bool {
 
 // sourceOf is a loop's own, if the kernel reads for it: then it begins what waits.
 func (t *Tier) sourceOf(r *Read) int {
-	if loop := r.Loop - 1; !t.reader.ended && uint(loop) < uint(len(t.loops)) && t.loops[loop].FD() >= 0 {
+	if loop := r.Loop - 1; uint(loop) < uint(len(t.loops)) && t.loops[loop].FD() >= 0 {
 		return r.Loop
 	}
 	return 0
@@ -216,17 +215,13 @@ func (t *Tier) beginWaiting() {
 	}
 }
 
-// endSources has workers do what loops have not begun.
-func (t *Tier) endSources() {
+// endSource has workers do what a loop has not begun.
+func (t *Tier) endSource(number int) {
 	t.lock.Lock()
-	s := &t.reader
-	s.ended = true
-	for number := range s.sources {
-		for from := &s.sources[number]; number > 0 && from.head != nil; {
-			r := from.take()
-			r.source = 0
-			s.sources[0].add(r)
-		}
+	for from := &t.reader.sources[number]; from.head != nil; {
+		r := from.take()
+		r.source = 0
+		t.reader.sources[0].add(r)
 	}
 	t.beginWaiting()
 	t.lock.Unlock()

@@ -211,12 +211,17 @@ func (t *Tier) Close() error {
 	return errors.Join(err, t.closeFiles())
 }
 
-// EndLoops takes what loops have asked for and left behind: until then it holds up those
-// who read without a loop. No loop runs any more, others may read meanwhile.
+// EndLoop takes what a loop has asked for and left behind: until then it holds up others who
+// read. The loop does not run any more, or is who calls; it may be called again.
+func (t *Tier) EndLoop(loop int) error {
+	t.endSource(loop + 1)
+	return t.loops[loop].Close()
+}
+
+// EndLoops is EndLoop of all.
 func (t *Tier) EndLoops() (err error) {
-	t.endSources()
-	for _, q := range t.loops {
-		err = errors.Join(err, q.Close())
+	for i := range t.loops {
+		err = errors.Join(err, t.EndLoop(i))
 	}
 	return err
 }
