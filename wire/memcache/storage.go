@@ -459,7 +459,7 @@ func (w *worker) extendPut(st *store, hk *slab.Key, x *extension) (o outcome, ca
 	}
 	l := w.handle.Lock(hk)
 	old, found := w.findAgain(&l)
-	if found != slab.Hit || versionOf(old) != x.seen {
+	if found != slab.Hit || versionOf(old) != x.seen || old.OnTier() && !x.pinned { // which the room for longer may have cost
 		l.Unlock()
 		w.handle.Discard(longer)
 		return retry, 0

@@ -298,6 +298,37 @@ func TestFlashChangesMeanwhile(t *testing.T) {
 	}
 }
 
+// The value that an append adds to goes to flash while memory is found for the longer one:
+// it is looked up again, and is one on flash then.
+func TestFlashAppendMeanwhile(t *testing.T) {
+	r := newTierRig(t, nil)
+	p := r.dial()
+	p.want(fmt.Sprintf("set a 0 0 300\r\n%s\r\n", filled('a', 300)), "STORED\r\n")
+	w := r.server.workers[0]
+	w.now = r.nowMS
+	key := w.handle.Key(0, []byte("a"))
+	item, err := w.handle.Reserve(&key, slab.Spec{ValueLen: 3, Evictable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	item.WriteAt([]byte("new"), 0)
+	st := &store{item: item, len: 3, mode: modeAppend}
+	var x extension
+	if o, _ := w.extendLook(st, &key, &x); o != retry {
+		t.Fatalf("before: %v", o)
+	}
+	r.out(p)
+	if o, _ := w.extendPut(st, &key, &x); o != retry {
+		t.Errorf("the value that is on flash was added to: %v", o)
+	}
+	if o, _ := w.extendLook(st, &key, &x); o != notStored {
+		t.Errorf("behind: %v", o)
+	}
+	if got, want := p.ask("get a\r\n", r.woken), fmt.Sprintf("VALUE a 0 300\r\n%s\r\nEND\r\n", filled('a', 300)); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A value that cannot be read is a miss, counted, and gone.
 func TestFlashMisses(t *testing.T) {
 	r := newTierRig(t, nil)
