@@ -3,7 +3,7 @@ package cli
 import "runtime/debug"
 
 // release is what the next release will be called.
-const release = "0.2"
+const release = "0.2.5"
 
 // version is the release, and the commit it was built from.
 func version() string {
