@@ -133,6 +133,8 @@ func crashEverywhere(t *testing.T, fsync Fsync) {
 		if n%stride != 0 {
 			return nil
 		}
+		var checks sync.WaitGroup // each has a machine of its own
+		defer checks.Wait()
 		for i, tear := range diotest.Tears(uint64(n)) {
 			if !*everyCrash && (n/stride+i)%4 != 0 {
 				continue
@@ -141,10 +143,12 @@ func crashEverywhere(t *testing.T, fsync Fsync) {
 			at.disk = disk.Crash(tear)
 			at.where = fmt.Sprintf("call %d (%s %s), tear %q", n, e.Call, e.Name, tear.Name)
 			crashes.Add(1)
-			if (n/stride)%5 == 0 {
-				h.crashAgain(t, c, at)
-			}
-			h.check(t, c, at)
+			checks.Go(func() {
+				if (n/stride)%5 == 0 {
+					h.crashAgain(t, c, at)
+				}
+				h.check(t, c, at)
+			})
 		}
 		return nil
 	})
