@@ -259,8 +259,10 @@ func (k *Keyspace) take(rest func(time.Duration) bool) error {
 	if err := k.forget(begin); err != nil {
 		return err
 	}
-	if _, header, _, err := snapshot.Newest(k.disk, "."); err == nil && !k.logs() {
-		s.published.Store(header.Serial)
+	if !k.logs() {
+		if _, header, _, err := snapshot.Newest(k.disk, "."); err == nil {
+			s.published.Store(header.Serial)
+		}
 	}
 	s.mu.Lock()
 	s.bytes, s.items, s.took, s.takenAt, s.at = walk.bytes, walk.items, time.Since(begun), time.Now(), begun

@@ -63,5 +63,5 @@
 // # Tests
 //
 // Over diotest's memory, with faults at every call; FuzzWalk looks for records in any
-// bytes.
+// bytes, FuzzKept changes what CloseKeeping wrote.
 package tier

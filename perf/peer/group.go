@@ -77,6 +77,6 @@ func (g *memoryGroup) add(pid int) error {
 // remove ends the group, whose processes have ended.
 func (g *memoryGroup) remove() {
 	for limit := time.Now().Add(groupEnds); os.Remove(g.path) != nil && time.Now().Before(limit); {
-		time.Sleep(dialEvery)
+		time.Sleep(dialEvery) // nobody tells when the kernel has let go of the last process
 	}
 }
