@@ -110,6 +110,13 @@ func launchProgram(t *testing.T, cmd *exec.Cmd) *running {
 	return r
 }
 
+// said waits until the program has printed a text. It comes through a pipe: what was
+// printed before a reply may be read after it.
+func (r *running) said(t *testing.T, text string) {
+	t.Helper()
+	until(t, text, func() bool { return strings.Contains(r.stderr.String(), text) })
+}
+
 // exit waits for the end, and returns the exit code.
 func (r *running) exit(t *testing.T) int {
 	t.Helper()

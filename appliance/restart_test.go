@@ -156,10 +156,7 @@ func TestColdRestart(t *testing.T) {
 		if n := w.number("stats", "STAT curr_items "); n != 0 {
 			t.Errorf("behind %v: %d items", c.signal, n)
 		}
-		const why = "[restart] no metadata save file, starting with a clean cache"
-		if !strings.Contains(w.node.stderr.String(), why) {
-			t.Errorf("behind %v nobody says %q: %s", c.signal, why, w.node.stderr)
-		}
+		w.said("[restart] no metadata save file, starting with a clean cache")
 		w.stop(syscall.SIGKILL, -1)
 	}
 }
@@ -182,10 +179,7 @@ func TestRestartWithOtherSettings(t *testing.T) {
 		w.save()
 		w.start(c.args...)
 		w.expect("get kept", "END\r\n")
-		want := "[restart] restart incompatible due to setting for [" + c.field + "], starting with a clean cache"
-		if printed := w.node.stderr.String(); !strings.Contains(printed, want) {
-			t.Errorf("%q: nobody says %q: %s", c.args, want, printed)
-		}
+		w.said("[restart] restart incompatible due to setting for [" + c.field + "], starting with a clean cache")
 		w.stop(syscall.SIGKILL, -1)
 	}
 }
@@ -246,9 +240,7 @@ func TestDamagedMemoryFile(t *testing.T) {
 	}
 	w.start()
 	w.expect("get damaged", "END\r\n")
-	until(t, "a word about the damage", func() bool {
-		return strings.Contains(w.node.stderr.String(), "[restart] parts of the memory file are damaged: their items are absent")
-	})
+	w.said("[restart] parts of the memory file are damaged: their items are absent")
 	if n := w.number("stats", "STAT curr_items "); n != 0 && n != 1 { // large's head may lie in the same page
 		t.Errorf("%d items", n)
 	}

@@ -90,11 +90,6 @@ func (w *warmFlash) absent() (list []int) {
 	return list
 }
 
-func (w *warmFlash) said(text string) {
-	w.t.Helper()
-	w.warm.said(text, true)
-}
-
 // TestWarmRestartWithFlash: a restart goes on with what is in memory and on flash, again
 // and again, also behind a start that failed.
 func TestWarmRestartWithFlash(t *testing.T) {

@@ -324,7 +324,7 @@ func TestActivatedSocketsAreWarnedOf(t *testing.T) {
 	for address, want := range map[string]string{"127.0.0.1:0": "listening on loopback only, as the socket unit says", "0.0.0.0:0": "socket unit restrict it, not -l"} {
 		l := listenLoopback(t, "tcp4", address)
 		r := activated(t, exec.Command(program(t, "panda"), "serve", "--port", "-1", "--admin", "", "--log-format", "text"), "", l)
-		until(t, want, func() bool { return strings.Contains(r.stderr.String(), want) })
+		r.said(t, want)
 		r.Process.Signal(syscall.SIGTERM)
 		r.exit(t)
 		if printed := r.stderr.String(); strings.Count(printed, "msg=\"listening") != 1 {
