@@ -68,19 +68,30 @@ func chooseLoops(c *config.Config) {
 	}
 }
 
-// prepareRuntime sets the Go runtime, unless the environment did. One thread
-// more than loops lets the collector and the signal handling run while every
-// loop is busy, without taking a loop's turn.
+// prepareRuntime sets the Go runtime, unless the environment did.
 func prepareRuntime(c *config.Config) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(c.Loops + 1)
-		if c.Flash.On() { // a read that waits must not take a loop's turn
-			runtime.GOMAXPROCS(c.Loops + 1 + readersOf(&c.Flash))
-		}
+		runtime.GOMAXPROCS(processorsFor(c))
 	}
+}
+
+// processorsFor is how many goroutines run at the same time. One more than loops lets the
+// collector and the signal handling run while every loop is busy, without taking a loop's
+// turn, and so does one for each that waits for the disk. If none is idle while the log's
+// writer waits for a sync, the runtime's monitor looks every 20 µs for a processor to take
+// away: docs/decisions/20261130-loops-yield.md.
+func processorsFor(c *config.Config) int {
+	n := c.Loops + 1
+	if c.Persist.Mode == "log" {
+		n++
+	}
+	if c.Flash.On() {
+		n += readersOf(&c.Flash)
+	}
+	return n
 }
 
 // raiseCoreLimit is -r. Go dumps core only when it is told to.

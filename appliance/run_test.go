@@ -154,6 +154,27 @@ func TestLoopsAreWhatTheProcessMayUse(t *testing.T) {
 	}
 }
 
+// TestProcessors: who waits for the disk has a processor of Go's of its own.
+func TestProcessors(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want int
+	}{
+		{nil, 4},
+		{[]string{"-o", "panda_persist=snapshot"}, 4},
+		{[]string{"-o", "panda_persist=log"}, 5},
+		{[]string{"-o", "ext_path=" + filepath.Join(t.TempDir(), "flash") + ":64m"}, 4 + flashReaders},
+	} {
+		c, exit := config.Memcached("memcached", append([]string{"-t", "3"}, test.args...))
+		if exit != nil {
+			t.Fatal(exit)
+		}
+		if got := processorsFor(&c); got != test.want {
+			t.Errorf("%q: %d, want %d", test.args, got, test.want)
+		}
+	}
+}
+
 // TestFailureAfterBindingCleansUp: what New has bound is given back when
 // starting fails later.
 func TestFailureAfterBindingCleansUp(t *testing.T) {

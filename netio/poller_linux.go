@@ -2,6 +2,7 @@ package netio
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -126,6 +127,7 @@ func (p *poller) runTasks() {
 // run is the loop: it waits, handles a batch of events, and lets the ready list
 // have its turn when it was not empty before, until l.done.
 func (p *poller) run(l *loop) error {
+	yield := yielding{clock: l.server.clock}
 	for !l.done {
 		again := p.again
 		n, e := p.wait(again)
@@ -149,6 +151,9 @@ func (p *poller) run(l *loop) error {
 		}
 		if l.watched != nil {
 			l.watched.Behind()
+		}
+		if n > 0 && yield.due() {
+			runtime.Gosched()
 		}
 	}
 	return nil

@@ -68,10 +68,24 @@ type File interface {
 	Direct() bool
 }
 
-// Aligned makes a buffer of n bytes that direct I/O takes. The collector frees it.
+// hugePage is the size of a huge page on amd64, and on arm64 with pages of 4 KiB.
+const hugePage = 2 << 20
+
+// Aligned makes a buffer of n bytes that direct I/O takes. The collector frees it. From
+// 2 MiB on it lies in huge pages where the system has them: the kernel then has one page
+// to pin where it had 512, which is a third of the processor's time of a write of 256 KiB.
 func Aligned(n int) []byte {
-	b := make([]byte, n+BlockSize-1)
-	skip := -int(address(b)) & (BlockSize - 1)
+	if n < hugePage {
+		return alignedTo(BlockSize, n)
+	}
+	b := alignedTo(hugePage, n)
+	adviseHuge(b[:n&^(hugePage-1)])
+	return b
+}
+
+func alignedTo(unit, n int) []byte {
+	b := make([]byte, n+unit-1)
+	skip := -int(address(b)) & (unit - 1)
 	return b[skip : skip+n : skip+n]
 }
 

@@ -322,3 +322,22 @@ func listing(infos []fs.FileInfo) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// TestAligned: a buffer of any size is what direct I/O takes, also a large one, which
+// lies in huge pages where there are any.
+func TestAligned(t *testing.T) {
+	f := openFile(t, folder(t, t.TempDir()), "a", dio.Create|dio.Direct)
+	for _, n := range []int{dio.BlockSize, 2<<20 - dio.BlockSize, 2 << 20, 2<<20 + dio.BlockSize, 5 << 20} {
+		b := dio.Aligned(n)
+		if len(b) != n || cap(b) != n {
+			t.Fatalf("%d bytes, room for %d, want %d", len(b), cap(b), n)
+		}
+		must(t, dio.CheckAligned(b, 0))
+		b[0], b[n-1] = 1, byte(n>>12)
+		must(t, second(f.WriteAt(b, 0)))
+		back := dio.Aligned(n)
+		if _, err := f.ReadAt(back, 0); err != nil || back[0] != 1 || back[n-1] != byte(n>>12) {
+			t.Errorf("%d bytes: %d, %d, %v", n, back[0], back[n-1], err)
+		}
+	}
+}

@@ -19,6 +19,8 @@ func writeVec(fd int, buffers [][]byte, offset int64) (int, error) {
 
 func bypassCache(*os.File) bool { return false }
 
+func adviseHuge([]byte) {}
+
 // syncData is os.File's Sync, which asks darwin's disks to empty their caches.
 func syncData(f *os.File) error { return f.Sync() }
 

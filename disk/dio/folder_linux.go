@@ -31,6 +31,9 @@ func bypassCache(f *os.File) bool {
 	return true
 }
 
+// adviseHuge asks for huge pages. A kernel without them says no, and all is well.
+func adviseHuge(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
+
 func syncData(f *os.File) error {
 	for {
 		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {

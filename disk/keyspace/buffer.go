@@ -3,6 +3,7 @@ package keyspace
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,7 @@ const (
 	// blockValuesMax is how much of large values a block may have, unless it is one:
 	// then there is a new block, which is a Chunk.
 	blockValuesMax = 1 << 20
-	// blocksKept is how many blocks that nobody uses are kept: 2 MiB.
+	// blocksKept is how many blocks that nobody uses are kept: 2 MiB, a huge page.
 	blocksKept = 8
 	// takeEvery is how often the writer looks whether the turn has ended that it waits
 	// for, should nobody have told it.
@@ -53,12 +54,19 @@ type buffer struct {
 	_       [64]byte
 }
 
-func newBuffers(n int) []buffer {
-	buffers := make([]buffer, n)
-	for i := range buffers {
-		buffers[i].given = make(chan struct{}, 1)
+// makeBuffers makes n buffers, and the blocks they begin with.
+func (k *Keyspace) makeBuffers(n int) {
+	k.buffers = make([]buffer, n)
+	for i := range k.buffers {
+		k.buffers[i].given = make(chan struct{}, 1)
 	}
-	return buffers
+	memory := dio.Aligned(blocksKept * blockBytes)
+	clear(memory) // it is there before a loop wants it under a shard's lock
+	for piece := range slices.Chunk(memory, blockBytes) {
+		b := newBlock(piece)
+		b.kept = true
+		k.blocks.free = append(k.blocks.free, b)
+	}
 }
 
 // half is a buffer's part of one epoch.
@@ -70,6 +78,7 @@ type half struct {
 // block is a piece of a half: whole records, of which large values lie elsewhere.
 type block struct {
 	memory     []byte // the log's to write from, with a frame's head in front; nil: bytes is elsewhere
+	kept       bool   // by who gives it back
 	bytes      []byte
 	values     []largeValue
 	valueBytes int64
@@ -84,7 +93,8 @@ type largeValue struct {
 	pinned slab.Pinned
 }
 
-// blocks are those that nobody uses.
+// blocks are those that nobody uses. The first blocksKept are parts of one memory, and
+// are kept; those that a burst needs beside them are not.
 type blocks struct {
 	mu   sync.Mutex
 	free []*block
@@ -103,7 +113,10 @@ func (p *blocks) take(need int) *block {
 		p.free = p.free[:n]
 		return b
 	}
-	memory := dio.Aligned(blockBytes)
+	return newBlock(dio.Aligned(blockBytes))
+}
+
+func newBlock(memory []byte) *block {
 	return &block{memory: memory, bytes: memory[effectlog.FrameHead:effectlog.FrameHead]}
 }
 
@@ -112,12 +125,12 @@ func (p *blocks) give(list []*block) {
 	for _, b := range list {
 		clear(b.values)
 		clear(b.pieces)
-		*b = block{memory: b.memory, bytes: b.bytes[:0], values: b.values[:0], pieces: b.pieces[:0]}
+		*b = block{memory: b.memory, kept: b.kept, bytes: b.bytes[:0], values: b.values[:0], pieces: b.pieces[:0]}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, b := range list {
-		if len(p.free) < blocksKept && b.memory != nil {
+		if b.kept {
 			p.free = append(p.free, b)
 		}
 	}

@@ -271,7 +271,7 @@ func (k *Keyspace) openLog(tail *effectlog.Tail) (err error) {
 	}
 	k.durable.Store(k.epoch.Load() - 1)
 	k.publish()
-	k.buffers = newBuffers(k.config.Loops + 1)
+	k.makeBuffers(k.config.Loops + 1)
 	k.loops = make([]Loop, k.config.Loops)
 	for i := range k.loops {
 		k.loops[i] = Loop{k: k, b: &k.buffers[i]}

@@ -181,7 +181,8 @@ func BenchmarkAppend(b *testing.B) {
 	store := newStore(b)
 	defer store.Close()
 	r := &rig{t: b, store: store}
-	k := &Keyspace{config: Config{Mode: ModeLog, Loops: 2}, store: store, buffers: newBuffers(3)}
+	k := &Keyspace{config: Config{Mode: ModeLog, Loops: 2}, store: store}
+	k.makeBuffers(3)
 	k.epoch.Store(1)
 	seen := &lastEffect{}
 	store.LogEffects(seen)

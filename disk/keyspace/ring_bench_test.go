@@ -129,7 +129,8 @@ func BenchmarkAppendRing(b *testing.B) {
 func BenchmarkAppendBuffers(b *testing.B) {
 	for _, loops := range []int{1, 2} {
 		b.Run(string(rune('0'+loops)), func(b *testing.B) {
-			k := &Keyspace{buffers: newBuffers(loops)}
+			k := &Keyspace{}
+			k.makeBuffers(loops)
 			k.epoch.Store(1)
 			stage := make([]byte, 4<<20)
 			benchmarkAppend(b, loops, func(loop int, record *effectlog.Record) {
