@@ -131,6 +131,7 @@ type Keyspace struct {
 	full       fullDisk
 	space      diskSpace
 
+	bell     bell
 	asked    atomic.Bool
 	askedNS  atomic.Int64 // when, where replies wait; 0: not known
 	wake     chan struct{}
@@ -282,6 +283,7 @@ func (k *Keyspace) openLog(tail *effectlog.Tail) (err error) {
 			k.slots[slot].last = seq
 			k.slots[slot].durable.Store(seq)
 		}
+		k.bell.open()
 	}
 	k.store.LogEffects(k)
 	return nil
@@ -312,6 +314,7 @@ func (k *Keyspace) closeLog() error {
 	}
 	close(k.stop)
 	<-k.done
+	k.bell.close()
 	k.publish()
 	return k.Err()
 }

@@ -22,6 +22,10 @@ const (
 	gatherShare = 8
 	gatherMax   = 2 * time.Millisecond
 
+	// bellMS is how long the writer waits by itself for the next group, before it leaves
+	// that to Go's scheduler: some groups of a slow disk.
+	bellMS = 2
+
 	// syncEvery is fsync=everysec, with room for a write and a sync.
 	syncEvery = 900 * time.Millisecond
 )
@@ -34,6 +38,9 @@ func (k *Keyspace) wakeWriter() {
 	if k.slots != nil {
 		k.askedNS.Store(time.Now().UnixNano())
 	}
+	if k.bell.ring() {
+		return
+	}
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -45,14 +52,21 @@ func (k *Keyspace) run() {
 	defer close(k.done)
 	tick := time.NewTicker(writeEvery)
 	defer tick.Stop()
+	rung := make(chan struct{}) // in place of wake, when the bell was rung
+	close(rung)
+	grouped := false // a group was written: the next one may be close behind
 	for {
-		err := error(nil)
+		err, wake := error(nil), k.wake
+		if grouped = grouped && k.bell.wait(&k.asked); grouped {
+			wake = rung
+		}
 		select {
-		case <-k.wake:
+		case <-wake:
 			k.gather()
 			err = k.step(true)
+			grouped = true
 		case <-tick.C:
-			err = k.step(false)
+			err = k.step(grouped)
 		case request := <-k.requests:
 			request()
 			err = k.Err()
