@@ -60,7 +60,7 @@ func (k *Keyspace) makeBuffers(n int) {
 	for i := range k.buffers {
 		k.buffers[i].given = make(chan struct{}, 1)
 	}
-	memory := dio.Aligned(blocksKept * blockBytes)
+	memory := dio.AlignedHuge(blocksKept * blockBytes)
 	clear(memory) // it is there before a loop wants it under a shard's lock
 	for piece := range slices.Chunk(memory, blockBytes) {
 		b := newBlock(piece)
