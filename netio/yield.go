@@ -9,8 +9,9 @@ package netio
 // docs/decisions/20261130-loops-yield.md.
 const (
 	yieldMS = 5 // half of what the runtime allows
-	// yieldLook is how many batches there are between two looks at the clock, of 30 ns. A
-	// loop that has fewer in 10 ms than this is idle, and may lose its processor.
+	// yieldLook is how many events there are between two looks at the clock, of 30 ns. A
+	// loop that has fewer in 10 ms than this is idle, and may lose its processor. It is not
+	// batches: 200 connections that send 16 requests each are one of several milliseconds.
 	yieldLook = 8
 )
 
@@ -18,15 +19,15 @@ const (
 type yielding struct {
 	clock  Clock
 	lastMS int64
-	wait   int // batches until the next look at the clock
+	wait   int // events until the next look at the clock
 }
 
-// due is asked behind each batch of events.
-func (y *yielding) due() bool {
-	if y.wait--; y.wait >= 0 {
+// due is asked behind each batch, of that many events.
+func (y *yielding) due(events int) bool {
+	if y.wait -= events; y.wait > 0 {
 		return false
 	}
-	y.wait = yieldLook - 1
+	y.wait = yieldLook
 	now := y.clock.NowMS()
 	if now-y.lastMS < yieldMS {
 		return false
