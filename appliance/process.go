@@ -80,9 +80,10 @@ func prepareRuntime(c *config.Config) {
 
 // processorsFor is how many goroutines run at the same time. One more than loops lets the
 // collector and the signal handling run while every loop is busy, without taking a loop's
-// turn, and so does one for each that waits for the disk. If none is idle while the log's
-// writer waits for a sync, the runtime's monitor looks every 20 µs for a processor to take
-// away: docs/decisions/20261130-loops-yield.md.
+// turn, and so does one for each that waits for the disk all the time: not the keeper of the
+// log's segments, nor a snapshot. If none is idle while the log's writer waits for a sync,
+// the runtime's monitor looks every 20 µs for a processor to take away:
+// docs/decisions/20261130-loops-yield.md.
 func processorsFor(c *config.Config) int {
 	n := c.Loops + 1
 	if c.Persist.Mode == "log" {

@@ -156,6 +156,7 @@ func TestLoopsAreWhatTheProcessMayUse(t *testing.T) {
 
 // TestProcessors: who waits for the disk has a processor of Go's of its own.
 func TestProcessors(t *testing.T) {
+	flash := "ext_path=" + filepath.Join(t.TempDir(), "flash") + ":64m"
 	for _, test := range []struct {
 		args []string
 		want int
@@ -163,7 +164,8 @@ func TestProcessors(t *testing.T) {
 		{nil, 4},
 		{[]string{"-o", "panda_persist=snapshot"}, 4},
 		{[]string{"-o", "panda_persist=log"}, 5},
-		{[]string{"-o", "ext_path=" + filepath.Join(t.TempDir(), "flash") + ":64m"}, 4 + flashReaders},
+		{[]string{"-o", flash}, 4 + flashReaders},
+		{[]string{"-o", "panda_persist=log," + flash}, 5 + flashReaders},
 	} {
 		c, exit := config.Memcached("memcached", append([]string{"-t", "3"}, test.args...))
 		if exit != nil {

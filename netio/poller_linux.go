@@ -152,7 +152,7 @@ func (p *poller) run(l *loop) error {
 		if l.watched != nil {
 			l.watched.Behind()
 		}
-		if n > 0 && yield.due() {
+		if n > 0 && yield.due(n) {
 			runtime.Gosched()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -323,19 +324,25 @@ func listing(infos []fs.FileInfo) string {
 	return strings.Join(words, ", ")
 }
 
-// TestAligned: a buffer of any size is what direct I/O takes, also a large one, which
-// lies in huge pages where there are any.
+// TestAligned: a buffer of any size is what direct I/O takes, and one in huge pages begins
+// where a huge page does.
 func TestAligned(t *testing.T) {
 	f := openFile(t, folder(t, t.TempDir()), "a", dio.Create|dio.Direct)
 	for _, n := range []int{dio.BlockSize, 2<<20 - dio.BlockSize, 2 << 20, 2<<20 + dio.BlockSize, 5 << 20} {
-		b := dio.Aligned(n)
+		b := dio.AlignedHuge(n)
 		if len(b) != n || cap(b) != n {
 			t.Fatalf("%d bytes, room for %d, want %d", len(b), cap(b), n)
+		}
+		if at := reflect.ValueOf(&b[0]).Pointer(); at%(2<<20) != 0 {
+			t.Errorf("%d bytes lie at %#x", n, at)
 		}
 		must(t, dio.CheckAligned(b, 0))
 		b[0], b[n-1] = 1, byte(n>>12)
 		must(t, second(f.WriteAt(b, 0)))
 		back := dio.Aligned(n)
+		if len(back) != n || cap(back) != n {
+			t.Fatalf("%d bytes, room for %d, want %d", len(back), cap(back), n)
+		}
 		if _, err := f.ReadAt(back, 0); err != nil || back[0] != 1 || back[n-1] != byte(n>>12) {
 			t.Errorf("%d bytes: %d, %d, %v", n, back[0], back[n-1], err)
 		}

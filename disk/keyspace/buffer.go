@@ -60,7 +60,7 @@ func (k *Keyspace) makeBuffers(n int) {
 	for i := range k.buffers {
 		k.buffers[i].given = make(chan struct{}, 1)
 	}
-	memory := dio.Aligned(blocksKept * blockBytes)
+	memory := dio.AlignedHuge(blocksKept * blockBytes)
 	clear(memory) // it is there before a loop wants it under a shard's lock
 	for piece := range slices.Chunk(memory, blockBytes) {
 		b := newBlock(piece)
@@ -78,7 +78,7 @@ type half struct {
 // block is a piece of a half: whole records, of which large values lie elsewhere.
 type block struct {
 	memory     []byte // the log's to write from, with a frame's head in front; nil: bytes is elsewhere
-	kept       bool   // by who gives it back
+	kept       bool   // a part of the memory that all have together
 	bytes      []byte
 	values     []largeValue
 	valueBytes int64
@@ -94,10 +94,13 @@ type largeValue struct {
 }
 
 // blocks are those that nobody uses. The first blocksKept are parts of one memory, and
-// are kept; those that a burst needs beside them are not.
+// come back to free for ever. More are needed in a burst, and with many loops always, each
+// of which has one in the open epoch and one in the writer's: of them as many are kept as
+// the others leave room for, or each epoch would make them anew under a shard's lock.
 type blocks struct {
 	mu   sync.Mutex
 	free []*block
+	more []*block // together no more than blocksKept
 }
 
 // take is an empty block with room for need bytes.
@@ -105,15 +108,28 @@ func (p *blocks) take(need int) *block {
 	if need > blockBytes-effectlog.FrameHead { // of a protocol's state
 		return &block{bytes: make([]byte, 0, need)}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.free) - 1; n >= 0 {
-		b := p.free[n]
-		p.free[n] = nil
-		p.free = p.free[:n]
+	if b := p.kept(); b != nil {
 		return b
 	}
-	return newBlock(dio.Aligned(blockBytes))
+	return newBlock(dio.Aligned(blockBytes)) // without the lock: other loops take some, too
+}
+
+// kept is a block that was given back; nil: there is none.
+func (p *blocks) kept() *block {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := &p.free
+	if len(*list) == 0 {
+		list = &p.more
+	}
+	n := len(*list) - 1
+	if n < 0 {
+		return nil
+	}
+	b := (*list)[n]
+	(*list)[n] = nil
+	*list = (*list)[:n]
+	return b
 }
 
 func newBlock(memory []byte) *block {
@@ -130,9 +146,16 @@ func (p *blocks) give(list []*block) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, b := range list {
-		if b.kept {
+		switch {
+		case b.kept:
 			p.free = append(p.free, b)
+		case b.memory != nil:
+			p.more = append(p.more, b)
 		}
+	}
+	if room := blocksKept - len(p.free); room < len(p.more) {
+		clear(p.more[room:])
+		p.more = p.more[:room]
 	}
 }
 
