@@ -13,6 +13,7 @@
 //   - File: positioned reads and writes, allocation, Sync.
 //   - Pool: workers who do File's calls for those who may not wait, the loops.
 //   - Queue: a loop's reads, which the kernel does without a worker.
+//   - Bell: wakes who writes for others sooner than Go's scheduler does.
 //   - Aligned, AlignedHuge: a buffer for files opened with Direct.
 //
 // # Ownership

@@ -25,7 +25,8 @@
 //	           ─ Released grows ─ Passed: loops let replies go
 //
 // An epoch is open until the writer is woken: behind a batch of events where replies
-// wait, every 20 ms else, or when a loop has 512 KiB.
+// wait (by a bell, if a group was just written), every 20 ms else, or when a loop has
+// 512 KiB.
 //
 // # Invariants
 //

@@ -131,7 +131,7 @@ type Keyspace struct {
 	full       fullDisk
 	space      diskSpace
 
-	bell     bell
+	bell     dio.Bell // where replies wait
 	asked    atomic.Bool
 	askedNS  atomic.Int64 // when, where replies wait; 0: not known
 	wake     chan struct{}
@@ -283,7 +283,7 @@ func (k *Keyspace) openLog(tail *effectlog.Tail) (err error) {
 			k.slots[slot].last = seq
 			k.slots[slot].durable.Store(seq)
 		}
-		k.bell.open()
+		k.bell.Open()
 	}
 	k.store.LogEffects(k)
 	return nil
@@ -314,7 +314,7 @@ func (k *Keyspace) closeLog() error {
 	}
 	close(k.stop)
 	<-k.done
-	k.bell.close()
+	k.bell.Close()
 	k.publish()
 	return k.Err()
 }

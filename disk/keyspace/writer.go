@@ -22,9 +22,9 @@ const (
 	gatherShare = 8
 	gatherMax   = 2 * time.Millisecond
 
-	// bellMS is how long the writer waits by itself for the next group, before it leaves
-	// that to Go's scheduler: some groups of a slow disk.
-	bellMS = 2
+	// bellWait is how long the writer waits by itself for the next group, before it leaves
+	// that to Go's scheduler: some groups of a fast disk.
+	bellWait = 2 * time.Millisecond
 
 	// syncEvery is fsync=everysec, with room for a write and a sync.
 	syncEvery = 900 * time.Millisecond
@@ -38,7 +38,7 @@ func (k *Keyspace) wakeWriter() {
 	if k.slots != nil {
 		k.askedNS.Store(time.Now().UnixNano())
 	}
-	if k.bell.ring() {
+	if k.bell.Ring() {
 		return
 	}
 	select {
@@ -57,7 +57,7 @@ func (k *Keyspace) run() {
 	grouped := false // a group was written: the next one may be close behind
 	for {
 		err, wake := error(nil), k.wake
-		if grouped = grouped && k.bell.wait(&k.asked); grouped {
+		if grouped = grouped && k.bell.Wait(&k.asked, bellWait); grouped {
 			wake = rung
 		}
 		select {
