@@ -74,9 +74,9 @@ const hugePage = 2 << 20
 // Aligned makes a buffer of n bytes that direct I/O takes. The collector frees it.
 func Aligned(n int) []byte { return alignedTo(BlockSize, n) }
 
-// AlignedHuge is Aligned in huge pages, where the system has them and from 2 MiB on: the
-// kernel then has one page to pin where it had 512, which is a third of the processor's
-// time of a write of 256 KiB. It takes 2 MiB more of the heap, and the advice outlives the
+// AlignedHuge is Aligned in huge pages, where the system has them and from 2 MiB on: of a
+// write of 256 KiB the kernel then pins one page instead of 64, which saves 10 to 30 % of
+// its processor's time. It takes 2 MiB more of the heap, and the advice outlives the
 // buffer: it is for what is kept as long as the process runs.
 func AlignedHuge(n int) []byte {
 	b := alignedTo(hugePage, n)
